@@ -1,0 +1,169 @@
+import type { DescFile, DescMethod, DescService, Registry } from "@bufbuild/protobuf";
+import type { EdgeError } from "./edge-error.ts";
+
+/** How a caller spoke to the edge. */
+export type Protocol = "rest" | "connect" | "grpc-web" | "grpc";
+
+/** One HTTP binding of an RPC, compiled at start from its `google.api.http` rule. */
+export interface Route {
+  readonly service: DescService;
+  readonly method: DescMethod;
+  /** GET, POST, …, a custom verb, or `*` for any. */
+  readonly httpMethod: string;
+  /** The path template as written in the contract. */
+  readonly template: string;
+  /** `*`, the name of a request field, or empty for none. */
+  readonly body: string;
+  /** The name of a response field, or empty for the whole message. */
+  readonly responseBody: string;
+}
+
+/** What a gateway lays down for one RPC; every member has a default in {@link EdgeLimits}. */
+export interface MethodPolicy {
+  /** Upper bound of the call's deadline; callers may ask for less. */
+  readonly maxTimeoutMs?: number;
+  /** Largest request body (after decompression) or gRPC message. */
+  readonly maxRequestBytes?: number;
+  /** Status of a successful REST answer, default 200. */
+  readonly httpStatus?: number;
+  /** Whether a call that got no answer may be sent once more; default: `idempotency_level` is not unknown. */
+  readonly retryable?: boolean;
+  /** Whether REST answers carry fields that hold their default value; default true. */
+  readonly emitDefaults?: boolean;
+  /** False keeps the RPC off the edge in every protocol; default true. */
+  readonly exposed?: boolean;
+}
+
+/** {@link MethodPolicy} with its defaults filled in. */
+export type ResolvedPolicy = Required<MethodPolicy>;
+
+/** A request as the hooks see it, whether or not it matched an RPC. */
+export interface EdgeRequest {
+  readonly protocol: Protocol;
+  readonly httpMethod: string;
+  /** The raw request target as sent. */
+  readonly target: string;
+  /** Address of the peer of the connection. */
+  readonly remoteAddress: string;
+  /** A request header by its lower-case name; repeated ones are joined with ", ". */
+  header(name: string): string | undefined;
+  /** Sends (or replaces) a metadata entry to the backend, whatever the caller sent under that name. */
+  setMetadata(name: string, value: string): void;
+  /** Sets a header of the answer, in every protocol. */
+  setHeader(name: string, value: string): void;
+  /** Free for the gateway's own facts about this request (span, correlation id, caller). */
+  context: unknown;
+}
+
+/** A request that matched an RPC, as `admit` sees it. */
+export interface EdgeCall extends EdgeRequest {
+  readonly method: DescMethod;
+  readonly policy: ResolvedPolicy;
+  /** Set for REST only. */
+  readonly route: Route | undefined;
+}
+
+/** What became of a request, for metrics and access logs; reported once, when the answer has left or the caller has gone. */
+export interface Settled {
+  readonly request: EdgeRequest;
+  readonly method: DescMethod | undefined;
+  readonly route: Route | undefined;
+  /** HTTP status sent; 499 when the caller left first. */
+  readonly httpStatus: number;
+  /** gRPC status number; undefined where an answer's own protocol hides it. */
+  readonly code: number | undefined;
+  readonly reason: string | undefined;
+  readonly durationMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** The error behind the answer with its cause, for logs only. */
+  readonly error: EdgeError | undefined;
+}
+
+/** One refused member of a request. */
+export interface Violation {
+  /** Path of the member in JSON spelling. */
+  readonly field: string;
+  readonly description: string;
+  readonly reason?: string;
+}
+
+/** An RFC 9457 problem document. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail?: string;
+  instance?: string;
+  /** Name of the gRPC code, such as INVALID_ARGUMENT. */
+  code: string;
+  /** Machine-readable cause, from the backend's ErrorInfo or the edge's own list. */
+  reason?: string;
+  domain?: string;
+  metadata?: Record<string, string>;
+  /** The one member at fault, where there is just one. */
+  field?: string;
+  violations?: Violation[];
+  retryAfterMs?: number;
+  [extension: string]: unknown;
+}
+
+/** Bounds of the edge itself; every one has a default in `limits.ts`. */
+export interface EdgeLimits {
+  readonly maxTimeoutMs: number;
+  readonly maxRequestBytes: number;
+  /** Largest message taken from a backend. */
+  readonly maxResponseBytes: number;
+  /** Deepest nesting of a JSON body. */
+  readonly maxJsonDepth: number;
+  readonly maxTargetBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** Comments sent on an idle event stream. */
+  readonly heartbeatMs: number;
+  readonly maxConcurrentStreams: number;
+  /** Calls in flight to one backend; more are refused as overloaded. */
+  readonly maxInFlightPerBackend: number;
+  readonly maxSessionsPerBackend: number;
+  /** How long `drain` waits for calls in flight. */
+  readonly drainTimeoutMs: number;
+}
+
+/** Cross-origin rules; without them the edge sends no such header. */
+export interface CorsOptions {
+  readonly origins: readonly string[];
+  /** Request headers a page may send beside those of the protocols. */
+  readonly requestHeaders?: readonly string[];
+  /** Answer headers a page may read beside those of the protocols. */
+  readonly exposedHeaders?: readonly string[];
+  readonly maxAgeSeconds?: number;
+}
+
+/** Everything {@link createEdge} takes. */
+export interface EdgeOptions {
+  /** Descriptors to serve, and to resolve `google.protobuf.Any` with. */
+  readonly registry: Registry | readonly DescFile[];
+  /** Which services to serve; default: all in the registry. */
+  readonly services?: (service: DescService) => boolean;
+  /** Where a service lives: `http://host:port`, gRPC over cleartext HTTP/2. */
+  readonly backendFor: (service: DescService) => { readonly address: string };
+  readonly policyFor?: (method: DescMethod) => MethodPolicy | undefined;
+  /** Called first for every request, matched or not; must not throw. */
+  readonly onRequest?: (request: EdgeRequest) => void;
+  /** Decides on a matched call by throwing an {@link EdgeError} or returning; the synchronous way costs no promise. */
+  readonly admit?: (call: EdgeCall) => void | Promise<void>;
+  readonly onSettled?: (settled: Settled) => void;
+  /** Last word on a problem document: may add extensions or replace texts. */
+  readonly problem?: (problem: Problem, request: EdgeRequest) => Problem;
+  /** What happens to members the contract does not know; default drop. */
+  readonly unknownMembers?: "drop" | "reject";
+  /** Query parameters taken and forgotten; a trailing `*` is a prefix. Default `utm_*`. */
+  readonly ignoredQueryParameters?: readonly string[];
+  /** Backend metadata (lower case) that becomes REST answer headers; default none. */
+  readonly responseHeaders?: readonly string[];
+  /** Request headers (lower case; a trailing `*` is a prefix) never passed to backends, beside the edge's own list. */
+  readonly deniedHeaders?: readonly string[];
+  readonly cors?: CorsOptions;
+  readonly limits?: Partial<EdgeLimits>;
+}
