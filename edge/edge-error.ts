@@ -1,5 +1,12 @@
 import { Code } from "./grpc-code.ts";
-import type { Violation } from "./options.ts";
+
+/** One refused member of a request. */
+export interface Violation {
+  /** Path of the member in JSON spelling. */
+  readonly field: string;
+  readonly description: string;
+  readonly reason?: string;
+}
 
 /** What an {@link EdgeError} is made of. */
 export interface EdgeErrorInit {

@@ -24,7 +24,10 @@ export class Matcher<T> {
     let node = this.#root;
     for (const segment of template.segments) node = childFor(node, segment);
     let byMethod = node.leaves.get(template.verb);
-    if (byMethod === undefined) node.leaves.set(template.verb, (byMethod = new Map()));
+    if (byMethod === undefined) {
+      byMethod = new Map();
+      node.leaves.set(template.verb, byMethod);
+    }
     const present = byMethod.get(httpMethod);
     if (present === undefined) byMethod.set(httpMethod, entry);
     return present;
@@ -63,10 +66,19 @@ function createNode<T>(): Node<T> {
 }
 
 function childFor<T>(node: Node<T>, segment: string): Node<T> {
-  if (segment === "*") return (node.star ??= createNode());
-  if (segment === "**") return (node.rest ??= createNode());
+  if (segment === "*") {
+    node.star ??= createNode();
+    return node.star;
+  }
+  if (segment === "**") {
+    node.rest ??= createNode();
+    return node.rest;
+  }
   let child = node.literals.get(segment);
-  if (child === undefined) node.literals.set(segment, (child = createNode()));
+  if (child === undefined) {
+    child = createNode();
+    node.literals.set(segment, child);
+  }
   return child;
 }
 
@@ -111,9 +123,7 @@ function find<T>(
 function answer<T>(byMethod: Map<string, T> | undefined, httpMethod: string): T | undefined {
   if (byMethod === undefined) return undefined;
   return (
-    byMethod.get(httpMethod) ??
-    (httpMethod === "HEAD" ? byMethod.get("GET") : undefined) ??
-    byMethod.get("*")
+    byMethod.get(httpMethod) ?? (httpMethod === "HEAD" ? byMethod.get("GET") : undefined) ?? byMethod.get("*")
   );
 }
 

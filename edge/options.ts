@@ -1,5 +1,5 @@
 import type { DescFile, DescMethod, DescService, Registry } from "@bufbuild/protobuf";
-import type { EdgeError } from "./edge-error.ts";
+import type { EdgeError, Violation } from "./edge-error.ts";
 
 /** How a caller spoke to the edge. */
 export type Protocol = "rest" | "connect" | "grpc-web" | "grpc";
@@ -78,14 +78,6 @@ export interface Settled {
   readonly responseBytes: number;
   /** The error behind the answer with its cause, for logs only. */
   readonly error: EdgeError | undefined;
-}
-
-/** One refused member of a request. */
-export interface Violation {
-  /** Path of the member in JSON spelling. */
-  readonly field: string;
-  readonly description: string;
-  readonly reason?: string;
 }
 
 /** An RFC 9457 problem document. */

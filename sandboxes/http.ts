@@ -1,7 +1,13 @@
 // A bare node:http server for the sandboxes: it reads a bounded body, calls one handler, writes one reply.
 // They run inside benchmarks of other programs, so a request must cost them next to nothing.
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { log } from "./log.ts";
@@ -43,10 +49,20 @@ export type SandboxServer = {
   close(graceMs: number): Promise<void>;
 };
 
-type Running = { server: Server; handle: Handle | undefined; plainReply: PlainReply; inFlight: number; withheld: Set<IncomingMessage> };
+type Running = {
+  server: Server;
+  handle: Handle | undefined;
+  plainReply: PlainReply;
+  inFlight: number;
+  withheld: Set<Socket>;
+};
 
 /** Listens on `host:port` (0 takes a free port); rejects when the port is taken. */
-export async function startHttpServer(host: string, port: number, plainReply: PlainReply): Promise<SandboxServer> {
+export async function startHttpServer(
+  host: string,
+  port: number,
+  plainReply: PlainReply,
+): Promise<SandboxServer> {
   const server = createServer({
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -74,8 +90,8 @@ async function answer(running: Running, request: IncomingMessage, response: Serv
     if (reply.withholdMs !== undefined) await withhold(running, request, reply.withholdMs);
     else await write(response, reply);
   } catch (cause) {
-    // The caller is gone or sent no valid request: there is nobody to answer.
-    request.destroy(cause instanceof Error ? cause : undefined);
+    log("reply not sent", { url: request.url, error: String(cause) });
+    request.socket.destroy();
   } finally {
     running.inFlight--;
   }
@@ -114,7 +130,7 @@ function readBody(request: IncomingMessage): Promise<string | undefined> {
     });
     request.on("end", () => resolve(sizeBytes > MAX_BODY_BYTES ? undefined : decode(chunks)));
     request.on("error", reject);
-    request.on("aborted", () => reject(new Error("the caller went away")));
+    request.on("close", () => reject(new Error("the caller went away")));
   });
 }
 
@@ -136,13 +152,15 @@ async function write(response: ServerResponse, { status, headers, body }: Sandbo
   response.end(body);
 }
 
-function withhold(running: Running, request: IncomingMessage, withholdMs: number): Promise<void> {
-  running.withheld.add(request);
-  const timer = setTimeout(() => request.destroy(), withholdMs);
+/** Destroys the socket, not the request: a request whose body was read is at its end and no longer holds it. */
+function withhold({ withheld }: Running, { socket }: IncomingMessage, withholdMs: number): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  withheld.add(socket);
+  const timer = setTimeout(() => socket.destroy(), withholdMs);
   return new Promise((resolve) => {
-    request.socket.once("close", () => {
+    socket.once("close", () => {
       clearTimeout(timer);
-      running.withheld.delete(request);
+      withheld.delete(socket);
       resolve();
     });
   });
@@ -150,7 +168,7 @@ function withhold(running: Running, request: IncomingMessage, withholdMs: number
 
 async function close({ server, withheld }: Running, graceMs: number): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  for (const request of withheld) request.destroy();
+  for (const socket of withheld) socket.destroy();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(timer);

@@ -6,7 +6,10 @@ export function ledgerReply(ledger: Ledger, matches: (entry: LedgerEntry) => boo
   return { status: 200, body: readMatching(ledger, matches) };
 }
 
-async function* readMatching(ledger: Ledger, matches: (entry: LedgerEntry) => boolean): AsyncGenerator<string> {
+async function* readMatching(
+  ledger: Ledger,
+  matches: (entry: LedgerEntry) => boolean,
+): AsyncGenerator<string> {
   await ledger.settled();
   for await (const entry of ledger.entries()) {
     if (!matches(entry)) continue;
@@ -21,7 +24,9 @@ export function matchesQuery(query: string): (entry: LedgerEntry) => boolean {
   return (entry) =>
     wanted.every(([name, value]) => {
       const inner = /^(\w+)\[(.+)\]$/.exec(name);
-      const field = inner ? (entry[inner[1] as string] as Record<string, unknown>)?.[inner[2] as string] : entry[name];
+      const field = inner
+        ? (entry[inner[1] as string] as Record<string, unknown>)?.[inner[2] as string]
+        : entry[name];
       return field !== undefined && String(field) === value;
     });
 }

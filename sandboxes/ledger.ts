@@ -1,10 +1,13 @@
 // An append-only JSONL file. An entry whose `append` resolved is on disk (written and fsynced) and survives
 // SIGKILL and power loss; entries keep the order of their `append` calls. All entries that wait while a sync is
-// under way share the next one (group commit), so a busy ledger costs few system calls.
+// under way share the next one (group commit), and a busy ledger syncs at most every 4 ms, so that its cost has a
+// ceiling (a sync costs about 0.15 ms of CPU); an entry after a pause is synced at once.
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { log } from "./log.ts";
 
+const SYNC_INTERVAL_MS = 4;
 const NEWLINE = 0x0a;
 const SCAN_CHUNK_BYTES = 1 << 20;
 const LOOKUP_CHUNK_BYTES = 4096;
@@ -41,6 +44,7 @@ export class Ledger {
   #nextOffset: number;
   #waiting: Waiter[] = [];
   #flushing: Promise<void> | undefined;
+  #lastSyncAt = 0;
   #failure: unknown;
 
   private constructor(file: FileHandle, sizeBytes: number) {
@@ -63,6 +67,8 @@ export class Ledger {
       log("cut off a torn last line", { path, bytes: sizeBytes - endBytes });
       await file.truncate(endBytes);
     }
+    // What was read may have been written by a process that died before its sync; from here on it counts.
+    await file.datasync();
     await syncFolder(dirname(path));
     return new Ledger(file, endBytes);
   }
@@ -105,20 +111,22 @@ export class Ledger {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ line, resolve, reject });
-      this.#flushing ??= this.#flushAll().finally(() => {
-        this.#flushing = undefined;
-      });
+      this.#flushing ??= this.#flushAll();
     });
   }
 
   async #flushAll(): Promise<void> {
-    // One turn of the event loop lets every request that has already arrived join the first sync.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
+      const restMs = this.#lastSyncAt + SYNC_INTERVAL_MS - performance.now();
+      // Even without a rest, one turn of the event loop lets every request that has already arrived join.
+      await (restMs > 0 ? setTimeout(restMs) : setImmediate());
+      this.#lastSyncAt = performance.now();
       const group = this.#waiting;
       this.#waiting = [];
       await this.#flush(group);
     }
+    // In the same turn as the loop's last look: an entry that came between the two would wait for ever.
+    this.#flushing = undefined;
   }
 
   async #flush(group: Waiter[]): Promise<void> {
@@ -140,14 +148,22 @@ export class Ledger {
 
 type Line = { text: string; offset: number; end: number };
 
-async function* readLines(file: FileHandle, from: number, to: number, chunkBytes: number): AsyncGenerator<Line> {
+async function* readLines(
+  file: FileHandle,
+  from: number,
+  to: number,
+  chunkBytes: number,
+): AsyncGenerator<Line> {
   let carry: Buffer = Buffer.alloc(0);
   let position = from;
   while (position < to) {
     const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, to - position));
     const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
     if (bytesRead === 0) return;
-    const bytes = carry.length === 0 ? chunk.subarray(0, bytesRead) : Buffer.concat([carry, chunk.subarray(0, bytesRead)]);
+    const bytes =
+      carry.length === 0
+        ? chunk.subarray(0, bytesRead)
+        : Buffer.concat([carry, chunk.subarray(0, bytesRead)]);
     const base = position + bytesRead - bytes.length;
     position += bytesRead;
     let start = 0;

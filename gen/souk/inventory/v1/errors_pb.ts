@@ -11,7 +11,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/inventory/v1/errors.proto.
  */
 export const file_souk_inventory_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9lcnJvcnMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxKuMBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fU1RPQ0tfTk9UX0ZPVU5EEAEaBqLnGAIIBRIoChlFUlJPUl9SRUFTT05fT1VUX09GX1NUT0NLEAIaCaLnGAUICRCZAxIzCiRFUlJPUl9SRUFTT05fU1RPQ0tfV09VTERfQkVfTkVHQVRJVkUQAxoJoucYBQgJEJkDEi0KHkVSUk9SX1JFQVNPTl9SRVNFUlZBVElPTl9FTkRFRBAEGgmi5xgFCAkQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
+  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9lcnJvcnMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxKsYCCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fU1RPQ0tfTk9UX0ZPVU5EEAEaBqLnGAIIBRIoChlFUlJPUl9SRUFTT05fT1VUX09GX1NUT0NLEAIaCaLnGAUICRCZAxIzCiRFUlJPUl9SRUFTT05fU1RPQ0tfV09VTERfQkVfTkVHQVRJVkUQAxoJoucYBQgJEJkDEi0KHkVSUk9SX1JFQVNPTl9SRVNFUlZBVElPTl9FTkRFRBAEGgmi5xgFCAkQmQMSLwojRVJST1JfUkVBU09OX09SREVSX0FMUkVBRFlfUkVTRVJWRUQQBRoGoucYAggGEjAKIUVSUk9SX1JFQVNPTl9TVE9DS19MSU1JVF9FWENFRURFRBAGGgmi5xgFCAkQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
 
 /**
  * Why inventory refused a call.
@@ -53,6 +53,20 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_RESERVATION_ENDED = 4;
    */
   RESERVATION_ENDED: 4,
+
+  /**
+   * The order has a reservation already, made with another Idempotency-Key.
+   *
+   * @generated from enum value: ERROR_REASON_ORDER_ALREADY_RESERVED = 5;
+   */
+  ORDER_ALREADY_RESERVED: 5,
+
+  /**
+   * The adjustment would bring the stock above one billion pieces.
+   *
+   * @generated from enum value: ERROR_REASON_STOCK_LIMIT_EXCEEDED = 6;
+   */
+  STOCK_LIMIT_EXCEEDED: 6,
 } as const;
 
 /**

@@ -1,0 +1,148 @@
+import {
+  createRegistry,
+  type DescFile,
+  type DescMethod,
+  type DescService,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { createDispatcher } from "./dispatch.ts";
+import { EdgeError, type EdgeErrorInit } from "./edge-error.ts";
+import { defaultLimits } from "./limits.ts";
+import { type Listener, startListener } from "./listener.ts";
+import { createHeaderFilter } from "./metadata.ts";
+import type { EdgeLimits, EdgeOptions, ResolvedPolicy, Route } from "./options.ts";
+import { compileRouteTable, type Procedure } from "./route-table.ts";
+import type { Runtime } from "./runtime.ts";
+import { Upstream } from "./upstream.ts";
+
+export type { EdgeError, EdgeErrorInit, Violation } from "./edge-error.ts";
+export type {
+  CorsOptions,
+  EdgeCall,
+  EdgeLimits,
+  EdgeOptions,
+  EdgeRequest,
+  MethodPolicy,
+  Problem,
+  Protocol,
+  ResolvedPolicy,
+  Route,
+  Settled,
+} from "./options.ts";
+
+/** A compiled edge: REST, Connect, gRPC-Web and gRPC in front of gRPC backends, on one port. */
+export interface Edge {
+  /** Every REST binding served, in the order of the descriptors. */
+  readonly routes: readonly Route[];
+  /** Opens the port (0 for any free one). */
+  listen(address: { host: string; port: number }): Promise<{ readonly port: number }>;
+  /** Takes no more connections and waits for requests in flight, at most `limits.drainTimeoutMs`. */
+  drain(): Promise<void>;
+  /** Ends every connection, to callers and to backends. */
+  close(): Promise<void>;
+}
+
+/** Makes the error with which a hook refuses a request. */
+export function createEdgeError(init: EdgeErrorInit): EdgeError {
+  return new EdgeError(init);
+}
+
+/** Compiles an edge from descriptors; throws an Error that lists every bad `google.api.http` rule by file, RPC and reason. */
+export function createEdge(options: EdgeOptions): Edge {
+  const limits: EdgeLimits = { ...defaultLimits, ...options.limits };
+  const registry = asRegistry(options.registry);
+  const upstreams = new Map<string, Upstream>();
+  const procedures = servicesOf(registry, options).flatMap((service) =>
+    proceduresOf(
+      service,
+      options,
+      limits,
+      upstreamFor(options.backendFor(service).address, limits, upstreams),
+    ),
+  );
+  const table = compileRouteTable(procedures, registry, options.ignoredQueryParameters ?? ["utm_*"]);
+  const runtime: Runtime = {
+    options,
+    limits,
+    table,
+    reading: { registry, unknownMembers: options.unknownMembers ?? "drop", maxDepth: limits.maxJsonDepth },
+    headerFilter: createHeaderFilter(options.deniedHeaders ?? []),
+    state: { draining: false },
+  };
+  return assemble(runtime, upstreams);
+}
+
+function assemble(runtime: Runtime, upstreams: ReadonlyMap<string, Upstream>): Edge {
+  const handlers = createDispatcher(runtime);
+  const listeners: Listener[] = [];
+  return {
+    routes: runtime.table.routes,
+    async listen(address) {
+      const listener = await startListener(address, handlers, runtime.limits);
+      listeners.push(listener);
+      return { port: listener.port };
+    },
+    async drain() {
+      runtime.state.draining = true;
+      await Promise.all(listeners.map((listener) => listener.drain(runtime.limits.drainTimeoutMs)));
+    },
+    async close() {
+      await Promise.all(listeners.map((listener) => listener.close()));
+      for (const upstream of upstreams.values()) upstream.close();
+    },
+  };
+}
+
+function asRegistry(given: Registry | readonly DescFile[]): Registry {
+  return "kind" in given ? given : createRegistry(...given);
+}
+
+function servicesOf(registry: Registry, options: EdgeOptions): DescService[] {
+  const services: DescService[] = [];
+  for (const type of registry) {
+    if (type.kind === "service" && (options.services?.(type) ?? true)) services.push(type);
+  }
+  return services;
+}
+
+function upstreamFor(address: string, limits: EdgeLimits, upstreams: Map<string, Upstream>): Upstream {
+  let upstream = upstreams.get(address);
+  if (upstream === undefined) {
+    upstream = new Upstream({
+      address,
+      maxInFlight: limits.maxInFlightPerBackend,
+      maxSessions: limits.maxSessionsPerBackend,
+    });
+    upstreams.set(address, upstream);
+  }
+  return upstream;
+}
+
+function proceduresOf(
+  service: DescService,
+  options: EdgeOptions,
+  limits: EdgeLimits,
+  upstream: Upstream,
+): Procedure[] {
+  return service.methods
+    .map((method) => ({
+      method,
+      service,
+      path: `/${service.typeName}/${method.name}`,
+      policy: resolvePolicy(method, options, limits),
+      upstream,
+    }))
+    .filter((procedure) => procedure.policy.exposed);
+}
+
+function resolvePolicy(method: DescMethod, options: EdgeOptions, limits: EdgeLimits): ResolvedPolicy {
+  return {
+    maxTimeoutMs: limits.maxTimeoutMs,
+    maxRequestBytes: limits.maxRequestBytes,
+    httpStatus: 200,
+    retryable: method.idempotency !== 0,
+    emitDefaults: true,
+    exposed: true,
+    ...options.policyFor?.(method),
+  };
+}

@@ -1,0 +1,84 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { EdgeError } from "./edge-error.ts";
+import type { EdgeCall, EdgeOptions, EdgeRequest, Protocol, ResolvedPolicy, Route } from "./options.ts";
+import type { Procedure } from "./route-table.ts";
+
+/** Where a request came from and what it asks. */
+export interface ExchangeInit {
+  readonly protocol: Protocol;
+  readonly httpMethod: string;
+  readonly target: string;
+  readonly remoteAddress: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** One request with what the hooks add to it and what is reported of it at its end. */
+export class Exchange implements EdgeRequest {
+  readonly protocol: Protocol;
+  readonly httpMethod: string;
+  readonly target: string;
+  readonly remoteAddress: string;
+  readonly headers: IncomingHttpHeaders;
+  context: unknown = undefined;
+  method: DescMethod | undefined = undefined;
+  policy: ResolvedPolicy | undefined = undefined;
+  route: Route | undefined = undefined;
+  requestBytes = 0;
+  responseBytes = 0;
+  metadata: Map<string, string> | undefined = undefined;
+  answerHeaders: Record<string, string> | undefined = undefined;
+  readonly #startedMs = performance.now();
+  readonly #onSettled: EdgeOptions["onSettled"];
+  #settled = false;
+
+  constructor(init: ExchangeInit, onSettled: EdgeOptions["onSettled"]) {
+    this.protocol = init.protocol;
+    this.httpMethod = init.httpMethod;
+    this.target = init.target;
+    this.remoteAddress = init.remoteAddress;
+    this.headers = init.headers;
+    this.#onSettled = onSettled;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.headers[name];
+    return typeof value === "object" ? value.join(", ") : value;
+  }
+
+  setMetadata(name: string, value: string): void {
+    this.metadata ??= new Map();
+    this.metadata.set(name.toLowerCase(), value);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.answerHeaders ??= {};
+    this.answerHeaders[name.toLowerCase()] = value;
+  }
+
+  /** Notes which RPC the request is for. */
+  matched(procedure: Procedure, route: Route | undefined): EdgeCall {
+    this.method = procedure.method;
+    this.policy = procedure.policy;
+    this.route = route;
+    return this as EdgeCall & this;
+  }
+
+  /** Reports the end, once. */
+  settle(httpStatus: number, code: number | undefined, error?: EdgeError): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#onSettled?.({
+      request: this,
+      method: this.method,
+      route: this.route,
+      httpStatus,
+      code,
+      reason: error?.reason,
+      durationMs: performance.now() - this.#startedMs,
+      requestBytes: this.requestBytes,
+      responseBytes: this.responseBytes,
+      error,
+    });
+  }
+}

@@ -1,0 +1,203 @@
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import http2, {
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import net, { type Socket } from "node:net";
+import type { Response } from "./answer.ts";
+import type { EdgeLimits } from "./options.ts";
+import type { Request } from "./rest-context.ts";
+
+/** What a listener hands its requests to. */
+export interface Handlers {
+  /** Anything but gRPC. */
+  onRequest(request: Request, response: Response): void;
+  /** gRPC over HTTP/2. */
+  onGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+}
+
+/** One open port. */
+export interface Listener {
+  readonly port: number;
+  /** Takes no more connections, lets requests in flight end, and resolves when all have or `timeoutMs` is over. */
+  drain(timeoutMs: number): Promise<void>;
+  /** Closes every connection now. */
+  close(): Promise<void>;
+}
+
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const keepAliveTimeoutMs = 65_000;
+// headersTimeout acts only as often as connections are checked.
+const connectionsCheckMs = 1_000;
+
+/** Opens a port for HTTP/1.1 and cleartext HTTP/2, told apart by the first bytes of a connection. */
+export async function startListener(
+  address: { host: string; port: number },
+  handlers: Handlers,
+  limits: EdgeLimits,
+): Promise<Listener> {
+  const http1 = createHttp1(handlers, limits);
+  const sessions = new Set<ServerHttp2Session>();
+  const h2 = createHttp2(handlers, limits, sessions);
+  const sockets = new Set<Socket>();
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    sniff(socket, limits.headersTimeoutMs, (isHttp2) => (isHttp2 ? h2 : http1).emit("connection", socket));
+  });
+  await listen(server, address);
+  const port = (server.address() as net.AddressInfo).port;
+  return {
+    port,
+    drain: (timeoutMs) => drain(server, http1, sessions, sockets, timeoutMs),
+    close: async () => {
+      const closed = closeServer(server);
+      for (const socket of sockets) socket.destroy();
+      http1.close();
+      h2.close();
+      await closed;
+    },
+  };
+}
+
+function createHttp1(handlers: Handlers, limits: EdgeLimits): http.Server {
+  const server = http.createServer(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      connectionsCheckingInterval: connectionsCheckMs,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    (request: IncomingMessage, response: ServerResponse) => handlers.onRequest(request, response),
+  );
+  server.on("clientError", answerClientError);
+  // Its connections come from the sniffing server; this starts the timeouts' check, which listen() would.
+  server.emit("listening");
+  return server;
+}
+
+const clientErrors: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** Answers what node's parser refuses before there is a request. */
+function answerClientError(error: NodeJS.ErrnoException, stream: import("node:stream").Duplex): void {
+  if (!stream.writable || error.code === "ECONNRESET") {
+    stream.destroy();
+    return;
+  }
+  const line = clientErrors[error.code ?? ""] ?? "400 Bad Request";
+  const [status = "400", ...title] = line.split(" ");
+  const problem = {
+    type: "about:blank",
+    title: title.join(" "),
+    status: Number(status),
+    code: "INVALID_ARGUMENT",
+    reason: "MALFORMED_REQUEST",
+    domain: "edge",
+  };
+  const body = JSON.stringify(problem);
+  stream.end(
+    `HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function createHttp2(
+  handlers: Handlers,
+  limits: EdgeLimits,
+  sessions: Set<ServerHttp2Session>,
+): http2.Http2Server {
+  const server = http2.createServer({
+    settings: {
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxHeaderListSize: limits.maxHeaderBytes,
+      enablePush: false,
+    },
+    maxSessionInvalidFrames: 100,
+    streamResetBurst: 200,
+    streamResetRate: 33,
+    unknownProtocolTimeout: limits.headersTimeoutMs,
+  });
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+    session.on("error", () => session.destroy());
+  });
+  server.on("sessionError", () => undefined);
+  server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+    stream.on("error", () => undefined);
+    if (isGrpc(headers["content-type"]) && headers[":method"] === "POST") {
+      handlers.onGrpc(stream, headers);
+      return;
+    }
+    const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as never);
+    handlers.onRequest(request, new Http2ServerResponse(stream));
+  });
+  return server;
+}
+
+function isGrpc(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/grpc(?:$|[+;])/.test(contentType);
+}
+
+/** Peeks at a connection's first bytes; a connection that sends too few in time is closed. */
+function sniff(socket: Socket, timeoutMs: number, hand: (isHttp2: boolean) => void): void {
+  const late = setTimeout(() => socket.destroy(), timeoutMs);
+  socket.once("close", () => clearTimeout(late));
+  const look = (): void => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    const length = Math.min(chunk.length, preface.length);
+    const same = chunk.compare(preface, 0, length, 0, length) === 0;
+    socket.unshift(chunk);
+    // Three bytes tell: no HTTP/1.1 method begins with PRI.
+    if (same && chunk.length < 3) return;
+    clearTimeout(late);
+    socket.removeListener("readable", look);
+    hand(same);
+  };
+  socket.on("readable", look);
+}
+
+function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function drain(
+  server: net.Server,
+  http1: http.Server,
+  sessions: Set<ServerHttp2Session>,
+  sockets: Set<Socket>,
+  timeoutMs: number,
+): Promise<void> {
+  const closed = closeServer(server);
+  http1.closeIdleConnections();
+  for (const session of sessions) session.close();
+  const idle = setInterval(() => http1.closeIdleConnections(), 50);
+  const late = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, timeoutMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(late);
+}
+
+function closeServer(server: net.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}

@@ -1,0 +1,232 @@
+import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { failed } from "./call.ts";
+import { timeoutOf } from "./deadline.ts";
+import { badRequest, EdgeError, toEdgeError } from "./edge-error.ts";
+import { errorOfOutcome } from "./error-reasons.ts";
+import type { Exchange } from "./exchange.ts";
+import { Code, isInternalCode } from "./grpc-code.ts";
+import { MessageMeter } from "./message-meter.ts";
+import type { Procedure } from "./route-table.ts";
+import { backendMetadata, type Runtime } from "./runtime.ts";
+import { encodeStatusDetails } from "./status-details.ts";
+
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
+
+/** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */
+export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
+  stream.on("error", () => undefined);
+  const procedure = runtime.table.procedures.get(exchange.target);
+  if (procedure === undefined) {
+    const error = new EdgeError({
+      code: Code.UNIMPLEMENTED,
+      reason: "ROUTE_NOT_FOUND",
+      message: "there is no such method",
+    });
+    new Passthrough(runtime, exchange, stream, undefined).refuse(error);
+    return;
+  }
+  new Passthrough(runtime, exchange, stream, procedure).start(procedure);
+}
+
+class Passthrough {
+  readonly #runtime: Runtime;
+  readonly #exchange: Exchange;
+  readonly #stream: ServerHttp2Stream;
+  readonly #meter: MessageMeter;
+  #upstream: ClientHttp2Stream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #trailers: IncomingHttpHeaders | undefined;
+  #responded = false;
+  #over = false;
+
+  constructor(
+    runtime: Runtime,
+    exchange: Exchange,
+    stream: ServerHttp2Stream,
+    procedure: Procedure | undefined,
+  ) {
+    this.#runtime = runtime;
+    this.#exchange = exchange;
+    this.#stream = stream;
+    this.#meter = new MessageMeter(procedure?.policy.maxRequestBytes ?? 0);
+  }
+
+  start(procedure: Procedure): void {
+    const call = this.#exchange.matched(procedure, undefined);
+    this.#stream.on("close", () => this.#onClientClose());
+    try {
+      const pending = this.#runtime.options.admit?.(call);
+      if (pending === undefined) this.#open(procedure);
+      else
+        pending.then(
+          () => this.#open(procedure),
+          (error: unknown) => this.refuse(toEdgeError(error)),
+        );
+    } catch (error) {
+      this.refuse(toEdgeError(error));
+    }
+  }
+
+  /** Ends the call with a status of the edge's own. */
+  refuse(error: EdgeError): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#upstream?.close(NGHTTP2_CANCEL);
+    const trailers = trailersOf(error);
+    if (this.#responded) {
+      this.#trailers = trailers;
+      this.#stream.end();
+    } else if (!this.#stream.destroyed && !this.#stream.headersSent) {
+      const headers = {
+        ":status": 200,
+        "content-type": "application/grpc",
+        ...this.#exchange.answerHeaders,
+        ...trailers,
+      };
+      this.#stream.respond(headers, { endStream: true });
+      // The rest of the request is of no use; without this the stream would stay half open.
+      this.#stream.close(NGHTTP2_NO_ERROR);
+    }
+    this.#exchange.settle(200, error.code, error);
+  }
+
+  #open(procedure: Procedure): void {
+    if (this.#over || this.#stream.destroyed) return;
+    let timeoutMs: number;
+    try {
+      timeoutMs = timeoutOf(this.#exchange.header("grpc-timeout"), undefined, procedure.policy.maxTimeoutMs);
+    } catch (error) {
+      this.refuse(toEdgeError(error));
+      return;
+    }
+    const opened = procedure.upstream.stream(this.#headers(procedure, timeoutMs));
+    if (typeof opened === "string") {
+      this.refuse(errorOfOutcome(failed(opened, "no connection to the backend")));
+      return;
+    }
+    this.#timer = setTimeout(
+      () => this.refuse(errorOfOutcome(failed("deadline", "the deadline has passed"))),
+      timeoutMs,
+    );
+    this.#upstream = opened.stream;
+    this.#join(opened.stream);
+  }
+
+  #headers(procedure: Procedure, timeoutMs: number): string[] {
+    const headers = [
+      ":path",
+      procedure.path,
+      "te",
+      "trailers",
+      "content-type",
+      this.#exchange.header("content-type") ?? "application/grpc",
+      "grpc-timeout",
+      `${Math.min(99_999_999, Math.max(1, Math.ceil(timeoutMs)))}m`,
+    ];
+    for (const name of ["grpc-encoding", "grpc-accept-encoding"]) {
+      const value = this.#exchange.header(name);
+      if (value !== undefined) headers.push(name, value);
+    }
+    return headers.concat(backendMetadata(this.#runtime, this.#exchange));
+  }
+
+  #join(upstream: ClientHttp2Stream): void {
+    const client = this.#stream;
+    client.on("data", (chunk: Buffer) => this.#onRequestData(upstream, chunk));
+    client.on("end", () => upstream.end());
+    upstream.on("drain", () => client.resume());
+    upstream.on("response", (headers) => this.#onResponse(upstream, headers));
+    upstream.on("data", (chunk: Buffer) => {
+      this.#exchange.responseBytes += chunk.length;
+      if (!client.write(chunk)) upstream.pause();
+    });
+    client.on("drain", () => upstream.resume());
+    upstream.on("trailers", (trailers) => {
+      this.#trailers = trailers;
+    });
+    upstream.on("error", () => undefined);
+    upstream.on("close", () => this.#onUpstreamClose());
+  }
+
+  #onRequestData(upstream: ClientHttp2Stream, chunk: Buffer): void {
+    this.#exchange.requestBytes += chunk.length;
+    if (!this.#meter.admits(chunk)) {
+      this.refuse(tooLarge());
+      return;
+    }
+    if (!upstream.destroyed && !upstream.write(chunk)) this.#stream.pause();
+  }
+
+  #onResponse(upstream: ClientHttp2Stream, headers: IncomingHttpHeaders): void {
+    if (this.#over) return;
+    if (Number(headers[":status"]) !== 200) {
+      this.refuse(errorOfOutcome(failed("malformed", `the backend answered HTTP ${headers[":status"]}`)));
+      return;
+    }
+    this.#responded = true;
+    const answer = { ...masked(headers), ...this.#exchange.answerHeaders };
+    if (headers["grpc-status"] !== undefined) {
+      this.#finish(headers);
+      this.#stream.respond(answer, { endStream: true });
+      upstream.close(NGHTTP2_NO_ERROR);
+      return;
+    }
+    this.#stream.respond(answer, { waitForTrailers: true });
+    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(masked(this.#trailers ?? {})));
+  }
+
+  #onUpstreamClose(): void {
+    if (this.#over) return;
+    if (this.#trailers === undefined) {
+      this.refuse(errorOfOutcome(failed("lost", "the connection to the backend was lost")));
+      return;
+    }
+    this.#finish(this.#trailers);
+    this.#stream.end();
+  }
+
+  #finish(trailers: IncomingHttpHeaders): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#exchange.settle(200, Number(trailers["grpc-status"]));
+  }
+
+  #onClientClose(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#upstream?.close(NGHTTP2_CANCEL);
+    this.#exchange.settle(499, Code.CANCELLED);
+  }
+}
+
+/** An internal error's text stays inside in this protocol too. */
+function masked(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const status = headers["grpc-status"];
+  if (status === undefined || !isInternalCode(Number(status))) return headers;
+  const { "grpc-status-details-bin": _details, ...rest } = headers;
+  return { ...rest, "grpc-message": "internal error" };
+}
+
+function trailersOf(error: EdgeError): Record<string, string> {
+  const text = isInternalCode(error.code) ? "internal error" : error.message;
+  return {
+    "grpc-status": String(error.code),
+    "grpc-message": encodeURIComponent(text).replaceAll("%20", " "),
+    "grpc-status-details-bin": Buffer.from(encodeStatusDetails(error)).toString("base64"),
+  };
+}
+
+function tooLarge(): EdgeError {
+  return new EdgeError({
+    code: Code.RESOURCE_EXHAUSTED,
+    reason: "REQUEST_TOO_LARGE",
+    message: "the message is too large",
+  });
+}
+
+/** Refuses gRPC over HTTP/1.1, which has no way to carry it. */
+export function grpcNeedsHttp2(): EdgeError {
+  return badRequest("HTTP2_REQUIRED", "gRPC needs HTTP/2");
+}

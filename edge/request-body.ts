@@ -1,0 +1,91 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { promisify } from "node:util";
+import zlib from "node:zlib";
+import { badRequest, EdgeError } from "./edge-error.ts";
+import { Code } from "./grpc-code.ts";
+
+const noBytes = Buffer.alloc(0);
+
+const decoders: Record<string, (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>> = {
+  gzip: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
+  "x-gzip": promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
+  br: promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress),
+  deflate: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate),
+  zstd: promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress) as never,
+};
+
+/** Refuses a body for its size (X4). */
+export function tooLarge(maxBytes: number): EdgeError {
+  return new EdgeError({
+    code: Code.RESOURCE_EXHAUSTED,
+    httpStatus: 413,
+    reason: "REQUEST_TOO_LARGE",
+    message: `the body is larger than ${maxBytes} bytes`,
+    metadata: { maxRequestBytes: String(maxBytes) },
+  });
+}
+
+/**
+ * Reads a whole body and calls back once, with its bytes or the error that refuses it. Over `maxBytes` it stops reading,
+ * so a sender that ignores the answer meets backpressure. A body that breaks off is the caller's leaving: no call back.
+ */
+export function readBody(
+  request: IncomingMessage | Http2ServerRequest,
+  maxBytes: number,
+  done: (error: EdgeError | undefined, bytes: Buffer) => void,
+): void {
+  if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
+    done(tooLarge(maxBytes), noBytes);
+    return;
+  }
+  let first: Buffer | undefined;
+  let chunks: Buffer[] | undefined;
+  let size = 0;
+  const onData = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size > maxBytes) {
+      request.removeListener("data", onData).removeListener("end", onEnd);
+      request.pause();
+      done(tooLarge(maxBytes), noBytes);
+    } else if (first === undefined) first = chunk;
+    else if (chunks === undefined) chunks = [first, chunk];
+    else chunks.push(chunk);
+  };
+  const onEnd = (): void =>
+    done(undefined, chunks === undefined ? (first ?? noBytes) : Buffer.concat(chunks, size));
+  request.on("data", onData).on("end", onEnd);
+}
+
+/** Undoes Content-Encoding (B10); the limit counts decoded bytes, so a small bomb cannot unfold. */
+export async function decodeBody(encoding: string, bytes: Buffer, maxBytes: number): Promise<Buffer> {
+  let decoded = bytes;
+  const names = encoding
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "identity");
+  if (names.length > 2 || names.some((name) => decoders[name] === undefined))
+    throw unsupportedEncoding(encoding);
+  for (const name of names.reverse()) decoded = await undo(name, decoded, maxBytes);
+  return decoded;
+}
+
+async function undo(name: string, bytes: Buffer, maxBytes: number): Promise<Buffer> {
+  try {
+    return (await decoders[name]?.(bytes, { maxOutputLength: maxBytes })) ?? bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
+    throw badRequest("INVALID_ENCODING", `the body is not ${name}`);
+  }
+}
+
+function unsupportedEncoding(encoding: string): EdgeError {
+  return new EdgeError({
+    code: Code.INVALID_ARGUMENT,
+    httpStatus: 415,
+    reason: "UNSUPPORTED_ENCODING",
+    message: `content-encoding ${encoding.slice(0, 40)} is not supported`,
+    headers: { "accept-encoding": "gzip, br, deflate, zstd" },
+  });
+}

@@ -1,0 +1,98 @@
+import {
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  type JsonValue,
+  type Registry,
+  toJson,
+} from "@bufbuild/protobuf";
+import { EdgeError } from "./edge-error.ts";
+import type { Fields } from "./field-path.ts";
+import { Code } from "./grpc-code.ts";
+
+/** A response message in its REST form. */
+export interface EncodedResponse {
+  readonly contentType: string;
+  readonly bytes: Buffer;
+}
+
+/** Turns an encoded message into its REST form. */
+export type ResponseEncoder = (message: Uint8Array) => EncodedResponse;
+
+/** How a route shows its responses. */
+export interface ResponseShape {
+  readonly output: DescMessage;
+  /** The one field shown (R3), or undefined for the whole message. */
+  readonly field: DescField | undefined;
+  readonly emitDefaults: boolean;
+  readonly registry: Registry;
+}
+
+/** Compiles the REST form of a route's responses (R1 to R5); the encoder throws an {@link EdgeError} for bytes that are no such message. */
+export function createResponseEncoder(shape: ResponseShape): ResponseEncoder {
+  const { field } = shape;
+  if (isHttpBody(field === undefined ? shape.output : field.message)) {
+    return (bytes) =>
+      encodeRaw(field === undefined ? decode(shape, bytes) : bodyField(field, decode(shape, bytes)));
+  }
+  const options = { alwaysEmitImplicit: shape.emitDefaults, registry: shape.registry };
+  return (bytes) => {
+    const json = toJsonChecked(shape.output, decode(shape, bytes), options);
+    const shown = field === undefined ? json : (json as Record<string, JsonValue>)[field.jsonName];
+    const text = JSON.stringify(shown === undefined && field !== undefined ? unsetValue(field) : shown);
+    return { contentType: "application/json", bytes: Buffer.from(text) };
+  };
+}
+
+/** Whether a message is google.api.HttpBody, whose bytes are the body itself. */
+export function isHttpBody(message: DescMessage | undefined): boolean {
+  return message?.typeName === "google.api.HttpBody";
+}
+
+function decode(shape: ResponseShape, bytes: Uint8Array): Fields {
+  try {
+    return fromBinary(shape.output, bytes, { readUnknownFields: false }) as unknown as Fields;
+  } catch (cause) {
+    throw invalidAnswer(cause);
+  }
+}
+
+function toJsonChecked(
+  desc: DescMessage,
+  message: Fields,
+  options: { alwaysEmitImplicit: boolean; registry: Registry },
+): JsonValue {
+  try {
+    return toJson(desc, message as never, options) as JsonValue;
+  } catch (cause) {
+    throw invalidAnswer(cause);
+  }
+}
+
+function invalidAnswer(cause: unknown): EdgeError {
+  return new EdgeError({
+    code: Code.INTERNAL,
+    httpStatus: 502,
+    reason: "BACKEND_ANSWER_INVALID",
+    message: "the backend's answer could not be read",
+    cause,
+  });
+}
+
+function bodyField(field: DescField, message: Fields): Fields {
+  if (field.oneof === undefined) return (message[field.localName] as Fields | undefined) ?? {};
+  const chosen = message[field.oneof.localName] as { case?: string; value?: Fields };
+  return chosen.case === field.localName ? (chosen.value ?? {}) : {};
+}
+
+function encodeRaw(body: Fields): EncodedResponse {
+  const contentType = (body.contentType as string | undefined) || "application/octet-stream";
+  const data = (body.data as Uint8Array | undefined) ?? new Uint8Array();
+  const safeType = /^[\t\x20-\x7e]+$/.test(contentType) ? contentType : "application/octet-stream";
+  return { contentType: safeType, bytes: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
+}
+
+function unsetValue(field: DescField): JsonValue {
+  if (field.fieldKind === "list") return [];
+  return field.fieldKind === "map" ? {} : null;
+}

@@ -1,0 +1,168 @@
+import { sendAnswer, sendProblem } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { timeoutOf } from "./deadline.ts";
+import { EdgeError, toEdgeError } from "./edge-error.ts";
+import { Code } from "./grpc-code.ts";
+import type { Match } from "./matcher.ts";
+import { decodeBody, readBody } from "./request-body.ts";
+import { encodeRequest } from "./request-message.ts";
+import type { RestContext } from "./rest-context.ts";
+import type { RestRoute } from "./route-table.ts";
+import { backendMetadata } from "./runtime.ts";
+import { streamResponder } from "./stream-response.ts";
+import { unaryResponder } from "./unary-response.ts";
+
+/** Serves a request that is neither gRPC nor Connect: routes it, or answers 404, 405 or OPTIONS (M11, M12). */
+export function serveRest(context: RestContext): void {
+  const { exchange, runtime } = context;
+  const at = exchange.target.indexOf("?");
+  const path = at === -1 ? exchange.target : exchange.target.slice(0, at);
+  const match = runtime.table.matcher.match(exchange.httpMethod, path);
+  if (match === undefined) answerUnmatched(context, path);
+  else new RestCall(context, match, at === -1 ? "" : exchange.target.slice(at + 1)).start();
+}
+
+function answerUnmatched({ runtime, exchange, response }: RestContext, path: string): void {
+  const allowed = runtime.table.matcher.allowed(path);
+  const allow = allowed.join(", ");
+  if (exchange.httpMethod === "OPTIONS" && allowed.length > 0) {
+    sendAnswer(runtime, exchange, response, 204, { allow }, undefined);
+    exchange.settle(204, Code.OK);
+    return;
+  }
+  const error =
+    allowed.length === 0
+      ? new EdgeError({
+          code: Code.NOT_FOUND,
+          reason: "ROUTE_NOT_FOUND",
+          message: "there is no such resource",
+        })
+      : new EdgeError({
+          code: Code.UNIMPLEMENTED,
+          httpStatus: 405,
+          reason: "METHOD_NOT_ALLOWED",
+          message: `this resource answers ${allow}`,
+          headers: { allow },
+        });
+  sendProblem(runtime, exchange, response, error);
+}
+
+/** One routed request: admission and body side by side, then the call, then the answer. */
+class RestCall {
+  readonly #context: RestContext;
+  readonly #match: Match<RestRoute>;
+  readonly #query: string;
+  #admitted = false;
+  #body: Buffer | undefined;
+  #over = false;
+  #call: Call | undefined;
+
+  constructor(context: RestContext, match: Match<RestRoute>, query: string) {
+    this.#context = context;
+    this.#match = match;
+    this.#query = query;
+  }
+
+  start(): void {
+    const { exchange, response, runtime } = this.#context;
+    const { entry } = this.#match;
+    const call = exchange.matched(entry.procedure, entry);
+    response.on("close", () => this.#onClose());
+    try {
+      const pending = runtime.options.admit?.(call);
+      if (pending === undefined) this.#admitted = true;
+      else
+        pending.then(
+          () => this.#onAdmitted(),
+          (error: unknown) => this.#refuse(error),
+        );
+    } catch (error) {
+      this.#refuse(error);
+      return;
+    }
+    this.#read();
+  }
+
+  #read(): void {
+    const { request } = this.#context;
+    const { shape, procedure } = this.#match.entry;
+    if (shape.body === undefined) {
+      this.#onBody(undefined, Buffer.alloc(0));
+      return;
+    }
+    const maxBytes = procedure.policy.maxRequestBytes;
+    readBody(request, maxBytes, (error, bytes) => {
+      this.#context.exchange.requestBytes = bytes.length;
+      const encoding = request.headers["content-encoding"];
+      if (error !== undefined || encoding === undefined || bytes.length === 0) this.#onBody(error, bytes);
+      else
+        decodeBody(encoding, bytes, maxBytes).then(
+          (decoded) => this.#onBody(undefined, decoded),
+          (thrown: unknown) => this.#refuse(thrown),
+        );
+    });
+  }
+
+  #onAdmitted(): void {
+    this.#admitted = true;
+    if (this.#body !== undefined) this.#send(this.#body);
+  }
+
+  #onBody(error: EdgeError | undefined, bytes: Buffer): void {
+    if (error !== undefined) this.#refuse(error);
+    else if (this.#admitted) this.#send(bytes);
+    else this.#body = bytes;
+  }
+
+  #send(body: Buffer): void {
+    if (this.#over) return;
+    const { exchange, request, runtime } = this.#context;
+    const { entry, segments } = this.#match;
+    const { method, path, policy, upstream } = entry.procedure;
+    try {
+      const contentType = request.headers["content-type"];
+      const message = encodeRequest(
+        entry.shape,
+        { segments, query: this.#query, contentType, body },
+        runtime.reading,
+      );
+      const timeoutMs = timeoutOf(
+        exchange.header("grpc-timeout"),
+        exchange.header("connect-timeout-ms"),
+        policy.maxTimeoutMs,
+      );
+      const responder =
+        method.methodKind === "server_streaming"
+          ? streamResponder(this.#context, entry)
+          : unaryResponder(this.#context, entry);
+      this.#call = upstream.call(
+        {
+          path,
+          metadata: backendMetadata(runtime, exchange),
+          message,
+          timeoutMs,
+          maxResponseBytes: runtime.limits.maxResponseBytes,
+          retryable: policy.retryable,
+        },
+        responder,
+      );
+      responder.started(this.#call);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #refuse(thrown: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { exchange, response, runtime } = this.#context;
+    sendProblem(runtime, exchange, response, toEdgeError(thrown));
+  }
+
+  /** The response closes after every answer, which was reported then; before one, the caller has gone. */
+  #onClose(): void {
+    this.#over = true;
+    this.#call?.cancel();
+    this.#context.exchange.settle(499, Code.CANCELLED);
+  }
+}

@@ -1,0 +1,40 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Exchange } from "./exchange.ts";
+import type { JsonReading } from "./json-message.ts";
+import { type HeaderFilter, metadataFrom } from "./metadata.ts";
+import type { EdgeLimits, EdgeOptions } from "./options.ts";
+import type { RouteTable } from "./route-table.ts";
+
+/** What every request handler of one edge shares. */
+export interface Runtime {
+  readonly options: EdgeOptions;
+  readonly limits: EdgeLimits;
+  readonly table: RouteTable;
+  readonly reading: JsonReading;
+  readonly headerFilter: HeaderFilter;
+  readonly state: { draining: boolean };
+}
+
+/** Metadata for the backend: the caller's headers that pass, the gateway's own entries, and who called. */
+export function backendMetadata(runtime: Runtime, exchange: Exchange): string[] {
+  const metadata = metadataFrom(exchange.headers, runtime.headerFilter, exchange.metadata);
+  if (!exchange.metadata?.has("x-forwarded-for")) metadata.push("x-forwarded-for", exchange.remoteAddress);
+  return metadata;
+}
+
+/** The backend metadata that becomes answer headers on REST (X6). */
+export function answerHeadersFrom(
+  runtime: Runtime,
+  headers: IncomingHttpHeaders,
+): Record<string, string> | undefined {
+  const { responseHeaders } = runtime.options;
+  if (responseHeaders === undefined) return undefined;
+  let chosen: Record<string, string> | undefined;
+  for (const name of responseHeaders) {
+    const value = headers[name];
+    if (value === undefined) continue;
+    chosen ??= {};
+    chosen[name] = typeof value === "string" ? value : value.join(", ");
+  }
+  return chosen;
+}

@@ -1,0 +1,207 @@
+import http2, { type IncomingHttpHeaders } from "node:http2";
+import {
+  type Call,
+  type CallListener,
+  type CallRequest,
+  type Failure,
+  failed,
+  type OpenedStream,
+  type Outcome,
+  type StreamSource,
+} from "./call.ts";
+import { Code } from "./grpc-code.ts";
+import { FrameReader, frameMessage } from "./grpc-frame.ts";
+import { type GrpcStatus, readStatus, statusWithout } from "./grpc-status.ts";
+
+const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INADEQUATE_SECURITY } =
+  http2.constants;
+
+const maxAttempts = 2;
+const retryDelayMs = 25;
+
+/** One attempt's state; a second attempt starts with a fresh one. */
+interface Attempt extends OpenedStream {
+  readonly reader: FrameReader;
+  headers: IncomingHttpHeaders;
+  trailers: IncomingHttpHeaders;
+  status: GrpcStatus | undefined;
+  httpStatus: number | undefined;
+}
+
+/**
+ * A call to a backend with its deadline and at most one retry: after a failure before any answer, when the backend has
+ * not seen the call or the call is retryable.
+ */
+export class UpstreamCall implements Call {
+  readonly #source: StreamSource;
+  readonly #request: CallRequest;
+  readonly #listener: CallListener;
+  readonly #deadlineMs: number;
+  readonly #frame: Buffer;
+  #timer: NodeJS.Timeout;
+  #retry: NodeJS.Timeout | undefined;
+  #attempt: Attempt | undefined;
+  #attempts = 0;
+  #answered = false;
+  #ended = false;
+  #paused = false;
+
+  constructor(source: StreamSource, request: CallRequest, listener: CallListener) {
+    this.#source = source;
+    this.#request = request;
+    this.#listener = listener;
+    this.#frame = frameMessage(request.message);
+    this.#deadlineMs = performance.now() + request.timeoutMs;
+    this.#timer = setTimeout(() => this.#abandon("deadline", "the deadline has passed"), request.timeoutMs);
+    this.#start();
+  }
+
+  cancel(): void {
+    this.#abandon("cancelled", "the caller has gone");
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#attempt?.stream.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#attempt?.stream.resume();
+  }
+
+  #start(): void {
+    this.#attempts++;
+    const leftMs = Math.max(1, Math.ceil(this.#deadlineMs - performance.now()));
+    const opened = this.#source.stream([
+      ":path",
+      this.#request.path,
+      "te",
+      "trailers",
+      "content-type",
+      "application/grpc",
+      "grpc-timeout",
+      `${leftMs}m`,
+      ...this.#request.metadata,
+    ]);
+    if (typeof opened === "string") {
+      // Never inside the constructor's caller, which does not hold the call yet.
+      process.nextTick(() => this.#fail(opened, "no connection to the backend", true));
+      return;
+    }
+    this.#attempt = {
+      ...opened,
+      reader: new FrameReader(this.#request.maxResponseBytes),
+      headers: {},
+      trailers: {},
+      status: undefined,
+      httpStatus: undefined,
+    };
+    this.#listen(this.#attempt);
+    opened.stream.end(this.#frame);
+  }
+
+  #listen(attempt: Attempt): void {
+    const { stream } = attempt;
+    stream.on("response", (headers) => this.#onResponse(attempt, headers));
+    stream.on("data", (chunk: Buffer) => this.#onData(attempt, chunk));
+    stream.on("trailers", (trailers) => {
+      attempt.trailers = trailers;
+      attempt.status = readStatus(trailers);
+    });
+    stream.on("end", () => this.#onEnd(attempt));
+    stream.on("close", () => this.#onClose(attempt));
+    stream.on("error", () => undefined);
+    if (this.#paused) stream.pause();
+  }
+
+  #onResponse(attempt: Attempt, headers: IncomingHttpHeaders): void {
+    this.#answered = true;
+    attempt.headers = headers;
+    attempt.httpStatus = Number(headers[":status"]);
+    attempt.status = readStatus(headers);
+    if (attempt.status === undefined && !this.#ended) this.#listener.onHeaders?.(headers);
+  }
+
+  #onData(attempt: Attempt, chunk: Buffer): void {
+    if (this.#ended || attempt.httpStatus !== 200) return;
+    const fault = attempt.reader.read(chunk, (message) => {
+      if (!this.#ended) this.#listener.onMessage(message);
+    });
+    if (fault === "too-large") {
+      this.#abandon(
+        "response-too-large",
+        `the backend's answer is larger than ${this.#request.maxResponseBytes} bytes`,
+      );
+    } else if (fault === "compressed") this.#abandon("malformed", "the backend's answer is compressed");
+  }
+
+  /** All data is in; the status usually is too, else `close` decides. */
+  #onEnd(attempt: Attempt): void {
+    if (attempt.status !== undefined) this.#finish(outcomeOf(attempt, attempt.status));
+  }
+
+  #onClose(attempt: Attempt): void {
+    if (this.#ended || this.#attempt !== attempt) return;
+    if (attempt.status !== undefined) this.#finish(outcomeOf(attempt, attempt.status));
+    else if (
+      attempt.httpStatus !== undefined &&
+      attempt.stream.rstCode === 0 &&
+      attempt.session.connected &&
+      attempt.stream.readableEnded
+    ) {
+      this.#finish(outcomeOf(attempt, statusWithout(attempt.httpStatus)));
+    } else this.#onReset(attempt);
+  }
+
+  #onReset(attempt: Attempt): void {
+    const code = attempt.stream.rstCode;
+    if (code === NGHTTP2_ENHANCE_YOUR_CALM) this.#finish(reset(Code.RESOURCE_EXHAUSTED, code));
+    else if (code === NGHTTP2_INADEQUATE_SECURITY) this.#finish(reset(Code.PERMISSION_DENIED, code));
+    else {
+      const unseen =
+        !attempt.session.connected ||
+        code === NGHTTP2_REFUSED_STREAM ||
+        attempt.session.ignored(attempt.stream.id);
+      this.#fail(
+        attempt.session.connected ? "lost" : "unreachable",
+        "the connection to the backend was lost",
+        unseen,
+      );
+    }
+  }
+
+  #fail(failure: Failure, message: string, unseen: boolean): void {
+    if (this.#ended) return;
+    const again = failure !== "overloaded" && !this.#answered && (unseen || this.#request.retryable);
+    const delayMs = this.#source.backoffMs + retryDelayMs;
+    if (again && this.#attempts < maxAttempts && performance.now() + delayMs < this.#deadlineMs) {
+      this.#attempt = undefined;
+      this.#retry = setTimeout(() => this.#start(), delayMs);
+    } else this.#finish(failed(failure, message));
+  }
+
+  #abandon(failure: Failure, message: string): void {
+    if (this.#ended) return;
+    this.#attempt?.stream.close(NGHTTP2_CANCEL);
+    this.#finish(failed(failure, message));
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    this.#listener.onEnd(outcome);
+  }
+}
+
+function outcomeOf(attempt: Attempt, status: GrpcStatus): Outcome {
+  const cutOff = status.code === Code.OK && attempt.reader.partial;
+  if (cutOff) return failed("malformed", "the backend's answer breaks off inside a message");
+  return { ...status, headers: attempt.headers, trailers: attempt.trailers, failure: undefined };
+}
+
+function reset(code: number, rstCode: number): Outcome {
+  return { ...failed("lost", `the backend reset the stream (${rstCode})`), code };
+}

@@ -1,0 +1,108 @@
+import http2 from "node:http2";
+
+/** What a session tells its pool. */
+export interface SessionEvents {
+  onConnected(): void;
+  /** No further calls may use it; `connected` tells whether it ever was. */
+  onGone(connected: boolean): void;
+}
+
+const connectTimeoutMs = 2_000;
+// Enforcing peers (Go) allow pings from every 10 s when streams are open; dead peers are found within half a minute.
+const pingIntervalMs = 20_000;
+const pingTimeoutMs = 10_000;
+const windowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+// node:http2 resets streams with ENHANCE_YOUR_CALM at 10 MB by default; in-flight calls are bounded by the pool instead.
+const maxSessionMemoryMegabytes = 1000;
+
+/** One HTTP/2 connection to a backend. */
+export class UpstreamSession {
+  readonly #session: http2.ClientHttp2Session;
+  readonly #base: readonly string[];
+  readonly #events: SessionEvents;
+  #streams = 0;
+  #connected = false;
+  #gone = false;
+  #pings: NodeJS.Timeout | undefined;
+  #connecting: NodeJS.Timeout;
+  #lastStreamId = Number.MAX_SAFE_INTEGER;
+
+  constructor(address: string, events: SessionEvents) {
+    this.#events = events;
+    this.#base = [":method", "POST", ":scheme", "http", ":authority", new URL(address).host];
+    this.#session = http2.connect(address, {
+      maxSessionMemory: maxSessionMemoryMegabytes,
+      settings: { enablePush: false, initialWindowSize: windowBytes },
+    });
+    this.#connecting = setTimeout(() => this.#session.destroy(), connectTimeoutMs);
+    this.#session.on("connect", () => this.#onConnect());
+    this.#session.on("goaway", (_code, lastStreamId) => this.#onGoaway(lastStreamId));
+    this.#session.on("close", () => this.#leave());
+    // The streams carry the error to their calls.
+    this.#session.on("error", () => this.#leave());
+  }
+
+  /** Whether it ever reached the backend. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Streams in use by the number the peer allows. */
+  get load(): number {
+    const allowed = this.#session.remoteSettings?.maxConcurrentStreams ?? 100;
+    return this.#streams / Math.max(1, Math.min(allowed, 1000));
+  }
+
+  /** Whether the peer has said that it never looked at this stream. */
+  ignored(streamId: number | undefined): boolean {
+    return streamId === undefined || streamId > this.#lastStreamId;
+  }
+
+  /** Opens a stream; undefined when the session has just gone. */
+  request(headers: readonly string[]): http2.ClientHttp2Stream | undefined {
+    if (this.#gone || this.#session.destroyed || this.#session.closed) return undefined;
+    const stream = this.#session.request([...this.#base, ...headers] as never);
+    if (this.#streams++ === 0) this.#session.ref();
+    stream.once("close", () => {
+      if (--this.#streams === 0) this.#session.unref();
+    });
+    return stream;
+  }
+
+  /** Lets open streams end, then closes. */
+  close(): void {
+    if (this.#streams === 0) this.#session.destroy();
+    else this.#session.close();
+  }
+
+  #onConnect(): void {
+    clearTimeout(this.#connecting);
+    this.#connected = true;
+    this.#session.setLocalWindowSize(connectionWindowBytes);
+    this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
+    this.#pings.unref();
+    if (this.#streams === 0) this.#session.unref();
+    this.#events.onConnected();
+  }
+
+  #ping(): void {
+    if (this.#streams === 0 || this.#session.destroyed) return;
+    const late = setTimeout(() => this.#session.destroy(), pingTimeoutMs);
+    late.unref();
+    this.#session.ping(() => clearTimeout(late));
+  }
+
+  #onGoaway(lastStreamId: number): void {
+    this.#lastStreamId = lastStreamId;
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    clearTimeout(this.#connecting);
+    clearInterval(this.#pings);
+    this.#events.onGone(this.#connected);
+  }
+}

@@ -1,0 +1,188 @@
+// Environment in, frozen typed object out. Nothing else in the kit or a service reads the environment. Every variable
+// that is missing or wrong is named in one error at start, without its value; an empty variable counts as unset;
+// secrets print as [secret].
+import { Secret } from "./secret.ts";
+
+/** Environment variables as a process or a test hands them over. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment of this process. */
+export function processEnv(): Environment {
+  return process.env;
+}
+
+/** Everything that is wrong with an environment, one line per variable. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The environment is not usable:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    this.problems = problems;
+  }
+}
+
+/** Bounds of a number, both inclusive. */
+export interface IntegerOptions {
+  readonly default?: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * Reads variables one by one and remembers what is wrong instead of throwing at the first; a variable without a
+ * default has to be set. {@link EnvReader.check} ends the reading.
+ */
+export interface EnvReader {
+  text(name: string, fallback?: string): string;
+  /** One of the words given. */
+  choice<Word extends string>(name: string, words: readonly Word[], fallback?: Word): Word;
+  integer(name: string, options: IntegerOptions): number;
+  /** An absolute URL, as written. */
+  url(name: string, fallback?: string): string;
+  /** An absolute URL, as written, or undefined when unset. */
+  optionalUrl(name: string): string | undefined;
+  secret(name: string): Secret;
+  /** `true` or `false`. */
+  flag(name: string, fallback: boolean): boolean;
+  /** The config, frozen; throws {@link ConfigError} when anything read so far was wrong. */
+  check<Config extends object>(config: Config): Readonly<Config>;
+}
+
+/** A reader of the environment given. */
+export function envReader(env: Environment): EnvReader {
+  const problems: string[] = [];
+  const read = <Value>(
+    name: string,
+    fallback: Value | undefined,
+    wrong: Value,
+    parse: Parse<Value>,
+  ): Value => {
+    const text = env[name];
+    if (text === undefined || text === "") {
+      if (fallback === undefined) problems.push(`${name} is not set`);
+      return fallback ?? wrong;
+    }
+    const parsed = parse(text);
+    if (typeof parsed === "object" && parsed !== null && "problem" in parsed) {
+      problems.push(`${name} ${parsed.problem}`);
+      return wrong;
+    }
+    return parsed as Value;
+  };
+  return {
+    text: (name, fallback) => read(name, fallback, "", (text) => text),
+    choice: (name, words, fallback) => read(name, fallback, words[0] as (typeof words)[number], oneOf(words)),
+    integer: (name, options) => read(name, options.default, options.min, integerWithin(options)),
+    url: (name, fallback) => read(name, fallback, "", absoluteUrl),
+    optionalUrl: (name) => read(name, "", "", absoluteUrl) || undefined,
+    secret: (name) => read(name, undefined, new Secret(""), (text) => new Secret(text)),
+    flag: (name, fallback) =>
+      read(name, fallback ? "true" : "false", "false", oneOf(["true", "false"])) === "true",
+    check: (config) => {
+      if (problems.length > 0) throw new ConfigError(problems);
+      return Object.freeze(config);
+    },
+  };
+}
+
+type Parse<Value> = (text: string) => Value | { readonly problem: string };
+
+function oneOf<Word extends string>(words: readonly Word[]): Parse<Word> {
+  return (text) => words.find((word) => word === text) ?? { problem: `is not one of ${words.join(", ")}` };
+}
+
+function integerWithin({ min, max }: IntegerOptions): Parse<number> {
+  return (text) => {
+    const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : { problem: `is not a whole number from ${min} to ${max}` };
+  };
+}
+
+function absoluteUrl(text: string): string | { readonly problem: string } {
+  return URL.canParse(text) ? text : { problem: "is not an absolute URL" };
+}
+
+const environments = ["local", "test", "production"] as const;
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/** The least urgent lines that are still written. */
+export type LogLevel = (typeof logLevels)[number];
+
+/** What every process of the shop is told, the gateway included. */
+export interface ProcessConfig {
+  /** ENVIRONMENT, default local. Reflection is served unless it is production. */
+  readonly environment: (typeof environments)[number];
+  /** HOST to listen on, default 127.0.0.1: reachable from elsewhere only where that is asked for. */
+  readonly host: string;
+  /** PORT of gRPC, or of HTTP at the gateway; 0 takes a free one. */
+  readonly port: number;
+  /** METRICS_PORT for metrics and health; 0 takes a free one. */
+  readonly metricsPort: number;
+  /** LOG_LEVEL, default info. */
+  readonly logLevel: LogLevel;
+  /** REDIS_URL. */
+  readonly redisUrl: string;
+  /** TOKEN_ISSUER: the `iss` of tokens and base URL of the issuer, without a slash at its end. */
+  readonly tokenIssuer: string;
+  /** OTEL_EXPORTER_OTLP_ENDPOINT; tracing is off when it is unset. */
+  readonly otlpEndpoint: string | undefined;
+  /** DRAIN_TIMEOUT_MS, default 10 000: how long running calls may take to end at a stop, under Kubernetes' 30 s. */
+  readonly drainTimeoutMs: number;
+}
+
+/** What a service with a database of its own is told. */
+export interface ServiceConfig extends ProcessConfig {
+  /** DATABASE_URL: the runtime role, which changes rows and no tables. */
+  readonly databaseUrl: Secret;
+  /** DATABASE_OWNER_URL: the owner role, used for migrations at start only. */
+  readonly databaseOwnerUrl: Secret;
+  /** DATABASE_POOL_SIZE, default 10 connections: five services times two replicas fit Postgres' own default of 100. */
+  readonly databasePoolSize: number;
+  /** NATS_URL. */
+  readonly natsUrl: string;
+  /** CLIENT_ID of the service's own client credentials. */
+  readonly clientId: string;
+  /** CLIENT_SECRET of the service's own client credentials. */
+  readonly clientSecret: Secret;
+  /** EVENT_PREFIX: first token of NATS subjects and streams, default souk; tests set their own. */
+  readonly eventPrefix: string;
+  /** SAGA_LEASE_MS, default 10 000: how long a dead replica's sagas lie before another takes them over. */
+  readonly sagaLeaseMs: number;
+}
+
+/** Reads {@link ProcessConfig}; throws {@link ConfigError}. */
+export function readProcessConfig(env: Environment): Readonly<ProcessConfig> {
+  const reader = envReader(env);
+  return reader.check(processConfig(reader));
+}
+
+/** Reads {@link ServiceConfig}; throws {@link ConfigError}. */
+export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
+  const reader = envReader(env);
+  return reader.check({
+    ...processConfig(reader),
+    databaseUrl: reader.secret("DATABASE_URL"),
+    databaseOwnerUrl: reader.secret("DATABASE_OWNER_URL"),
+    databasePoolSize: reader.integer("DATABASE_POOL_SIZE", { default: 10, min: 1, max: 200 }),
+    natsUrl: reader.url("NATS_URL"),
+    clientId: reader.text("CLIENT_ID"),
+    clientSecret: reader.secret("CLIENT_SECRET"),
+    eventPrefix: reader.text("EVENT_PREFIX", "souk"),
+    sagaLeaseMs: reader.integer("SAGA_LEASE_MS", { default: 10_000, min: 100, max: 600_000 }),
+  });
+}
+
+function processConfig(reader: EnvReader): ProcessConfig {
+  return {
+    environment: reader.choice("ENVIRONMENT", environments, "local"),
+    host: reader.text("HOST", "127.0.0.1"),
+    port: reader.integer("PORT", { min: 0, max: 65_535 }),
+    metricsPort: reader.integer("METRICS_PORT", { min: 0, max: 65_535 }),
+    logLevel: reader.choice("LOG_LEVEL", logLevels, "info"),
+    redisUrl: reader.url("REDIS_URL"),
+    tokenIssuer: reader.url("TOKEN_ISSUER"),
+    otlpEndpoint: reader.optionalUrl("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    drainTimeoutMs: reader.integer("DRAIN_TIMEOUT_MS", { default: 10_000, min: 0, max: 600_000 }),
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * Remembered answers: a command that is repeated under the same (principal, method, key) gets its first answer.
+ *
+ * Guarantee: the answer is written in the transaction of the command's effect, so there is no moment in which the work is
+ * done but not remembered. A repeat that arrives while the first is still running waits for it. Answers are kept 24 hours.
+ */
+import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
+import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
+import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
+import { fromStatus, isRetryable, ServiceError, serviceError, toStatus } from "#kit/errors/errors.ts";
+import {
+  type Database,
+  isLockTimeout,
+  isUniqueViolation,
+  lockTimeoutMs,
+  type Queryable,
+  type Transaction,
+} from "#kit/postgres/postgres.ts";
+import type { Deadline } from "#kit/time/time.ts";
+import { answerConstraint, insertAnswer, layTombstone, limitLockWait, selectAnswer } from "./statements.ts";
+
+/** Under what a command is remembered. */
+export interface CommandKey {
+  /** The token's subject: keys of different callers never meet. */
+  readonly principal: string;
+  readonly method: DescMethod;
+  /** The caller's Idempotency-Key. */
+  readonly key: string;
+}
+
+/** A command under its key. `fingerprint` tells whether a repeat is the same request. */
+export interface RememberedCommand extends CommandKey {
+  readonly fingerprint: Uint8Array;
+  /** Bounds the wait for a first call that is still running. */
+  readonly deadline: Deadline;
+}
+
+/** A command's outcome in wire form. */
+export interface Answer {
+  readonly response: Uint8Array;
+  /** Whether it comes from an earlier call. */
+  readonly replayed: boolean;
+}
+
+/** What the work wants remembered: an answer, or a refusal whose effects are committed all the same. */
+export type Outcome = { readonly response: Uint8Array } | { readonly refusal: ServiceError };
+
+/** The work of a command: a half that may call out, and a local half that runs in the transaction. */
+export interface Work<Prepared> {
+  prepare(): Promise<Prepared>;
+  apply(tx: Transaction, prepared: Prepared): Promise<Outcome>;
+}
+
+/**
+ * Runs the work and remembers its outcome in its transaction, unless the key has an answer already, which is replayed.
+ * @throws ServiceError IDEMPOTENCY_KEY_REUSED for the same key with another request, IDEMPOTENCY_KEY_IN_USE when the first
+ *   call does not end before the deadline, COMMAND_CANCELLED under a tombstone, the remembered refusal, or what `work` throws.
+ */
+export async function runRemembered<Prepared>(
+  db: Database,
+  command: RememberedCommand,
+  work: Work<Prepared>,
+): Promise<Answer> {
+  let outcome: Outcome;
+  try {
+    const prepared = await work.prepare();
+    outcome = await db.transaction(async (tx) => {
+      const decided = await work.apply(tx, prepared);
+      remember(tx, command, decided);
+      return decided;
+    });
+  } catch (error) {
+    return await answerAfterFailure(db, command, error);
+  }
+  if ("refusal" in outcome) throw outcome.refusal;
+  return { response: outcome.response, replayed: false };
+}
+
+/**
+ * Reads the answer of a command that may have run before.
+ * @throws like `runRemembered` for a refusal, a tombstone or another request under the key.
+ */
+export async function recall(source: Queryable, command: RememberedCommand): Promise<Answer | undefined> {
+  const [row] = await source.query<AnswerRow>(selectAnswer, [
+    command.principal,
+    methodName(command.method),
+    command.key,
+  ]);
+  return row && replay(row, command);
+}
+
+/**
+ * Cancels a command before it arrives: laid under its key, the tombstone refuses it for good.
+ * @returns false when the command has its answer already, so that its effect must be undone; true for a repeated cancel.
+ */
+export async function cancelCommand(
+  tx: Transaction,
+  { principal, method, key }: CommandKey,
+): Promise<boolean> {
+  const [row] = await tx.query<{ outcome: string }>(layTombstone, [principal, methodName(method), key]);
+  return row?.outcome === "cancelled";
+}
+
+/**
+ * Remembers a terminal error of a command whose transaction was rolled back, so that a repeat meets the same refusal.
+ * Retryable errors are not remembered: the next call may fare better.
+ */
+async function answerAfterFailure(db: Database, command: RememberedCommand, error: unknown): Promise<Answer> {
+  if (isLockTimeout(error)) throw inUse(error);
+  const earlier = await recallQuietly(db, command, error);
+  if (earlier) return earlier;
+  if (error instanceof ServiceError && !isRetryable(error)) await rememberRefusal(db, command, error);
+  throw error;
+}
+
+/** The lookup must not hide the first error when the database is what failed. */
+async function recallQuietly(db: Database, command: RememberedCommand, first: unknown) {
+  if (first instanceof ServiceError && isRetryable(first)) return undefined;
+  return await recall(db, command);
+}
+
+async function rememberRefusal(db: Database, command: RememberedCommand, refusal: ServiceError) {
+  try {
+    await db.transaction(async (tx) => remember(tx, command, { refusal }));
+  } catch (error) {
+    // A concurrent repeat has remembered the same refusal, or the database went away: the refusal stands either way.
+    if (!isUniqueViolation(error, answerConstraint) && !isRetryable(error)) throw error;
+  }
+}
+
+function remember(tx: Transaction, command: RememberedCommand, outcome: Outcome) {
+  const remainingMs = Math.floor(command.deadline.remainingMs());
+  if (remainingMs < lockTimeoutMs) {
+    tx.beforeCommit(() => ({
+      statement: limitLockWait,
+      values: [String(Math.max(1, remainingMs - replyReserveMs))],
+    }));
+  }
+  const refused = "refusal" in outcome;
+  tx.beforeCommit(() => ({
+    statement: insertAnswer,
+    values: [
+      command.principal,
+      methodName(command.method),
+      command.key,
+      command.fingerprint,
+      refused ? "refused" : "answered",
+      refused ? toStatus(outcome.refusal).details : outcome.response,
+    ],
+  }));
+}
+
+/** Kept back from the wait for a lock, so that the answer 409 still reaches the caller before its deadline. */
+const replyReserveMs = 50;
+
+interface AnswerRow {
+  outcome: "answered" | "refused" | "cancelled";
+  fingerprint: Buffer | null;
+  response: Buffer | null;
+}
+
+function replay(row: AnswerRow, command: RememberedCommand): Answer {
+  if (row.outcome === "cancelled") throw cancelled(command);
+  if (!row.fingerprint?.equals(command.fingerprint)) throw reused();
+  if (row.outcome === "refused") throw toRefusal(row.response ?? new Uint8Array());
+  return { response: row.response ?? new Uint8Array(), replayed: true };
+}
+
+function toRefusal(details: Uint8Array): ServiceError {
+  const { code, message } = fromBinary(StatusSchema, details);
+  return fromStatus({ code, message, details });
+}
+
+const methodName = (method: DescMethod) => `${method.parent.typeName}/${method.name}`;
+
+const cancelled = ({ key }: CommandKey) =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.COMMAND_CANCELLED,
+    "The command was cancelled before it arrived.",
+    {
+      metadata: { key },
+    },
+  );
+
+const reused = () =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.IDEMPOTENCY_KEY_REUSED,
+    "This Idempotency-Key was used with another request.",
+  );
+
+const inUse = (cause: unknown) =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.IDEMPOTENCY_KEY_IN_USE,
+    "A request with this Idempotency-Key is still running.",
+    { cause, retryAfterMs: 1_000 },
+  );

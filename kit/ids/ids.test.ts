@@ -1,0 +1,44 @@
+import { expect, it } from "vitest";
+import { isId, newId, newUuid } from "./ids.ts";
+
+it("an id tells its kind", () => {
+  expect(newId("order")).toMatch(/^order_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
+  expect(isId("order", newId("order"))).toBe(true);
+  expect(isId("payment", newId("order"))).toBe(false);
+});
+
+it("a kind of two words is one kind", () => {
+  expect(isId("ledger_entry", newId("ledger_entry"))).toBe(true);
+  expect(isId("ledger", newId("ledger_entry"))).toBe(false);
+});
+
+it.each([
+  "",
+  "order",
+  "order_",
+  "order_01h455vb4pex5vsknk084sn02",
+  "order_01h455vb4pex5vsknk084sn02qq",
+  "order_81h455vb4pex5vsknk084sn02q",
+  "order_01h455vb4pex5vsknk084sn02u",
+  "order_01H455VB4PEX5VSKNK084SN02Q",
+  " order_01h455vb4pex5vsknk084sn02q",
+  "order_01h455vb4pex5vsknk084sn02q\n",
+])("%j is not spelled like an order's id", (text) => {
+  expect(isId("order", text)).toBe(false);
+});
+
+it("ten thousand ids made at once are all different", () => {
+  expect(new Set(Array.from({ length: 10_000 }, () => newId("order"))).size).toBe(10_000);
+  expect(new Set(Array.from({ length: 10_000 }, newUuid)).size).toBe(10_000);
+});
+
+it("ids of later milliseconds sort behind earlier ones", async () => {
+  const first = newId("order");
+  const startedAt = Date.now();
+  await expect.poll(() => Date.now()).toBeGreaterThan(startedAt);
+  expect(newId("order") > first).toBe(true);
+});
+
+it("event ids are UUIDs of version 7", () => {
+  expect(newUuid()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});

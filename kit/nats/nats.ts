@@ -1,0 +1,114 @@
+/**
+ * NATS JetStream, from server 2.9 on: a connection that outlives the server's restarts, one stream per contract package,
+ * durable pull consumers. Nothing here knows what an event means; `outbox` publishes and `inbox` consumes.
+ */
+import {
+  AckPolicy,
+  type Consumer,
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
+import { connect, type NatsConnection, nanos } from "@nats-io/transport-node";
+import type { Logger } from "#kit/telemetry/telemetry.ts";
+
+/** A connection to NATS with its JetStream client. */
+export interface Nats {
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  /** Sends what is under way, then closes; gives up waiting after 5 s. */
+  close(): Promise<void>;
+}
+
+/** Events are kept this long in their stream: as long as a consumer may be away without losing any. */
+const maxAgeMs = 7 * 24 * 60 * 60 * 1_000;
+/** A stream holds this much at most; the oldest events go first. */
+const maxStreamBytes = 4 * 1024 ** 3;
+/** The server forgets message ids after this time: the inbox is the guarantee, this only saves work. */
+const duplicateWindowMs = 120_000;
+/** How long a consumer may work on an event before the server offers it again. */
+export const ackWaitMs = 30_000;
+const maxAckPending = 1_000;
+const closeTimeoutMs = 5_000;
+
+/** Connects, waiting up to 10 s for the server; afterwards reconnects for as long as the process lives. */
+export async function connectNats(options: {
+  readonly url: string;
+  readonly name: string;
+  readonly log: Logger;
+}): Promise<Nats> {
+  const connection = await connect({
+    servers: options.url,
+    name: options.name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    waitOnFirstConnect: false,
+    timeout: 10_000,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+  });
+  void logStatus(connection, options.log);
+  return {
+    connection,
+    jetstream: jetstream(connection),
+    manager: await jetstreamManager(connection, { checkAPI: false }),
+    close: () => closeWithin(connection),
+  };
+}
+
+async function logStatus(connection: NatsConnection, log: Logger) {
+  for await (const status of connection.status()) {
+    if (status.type === "disconnect" || status.type === "reconnect")
+      log.info({ nats: status.type }, "NATS connection");
+  }
+}
+
+async function closeWithin(connection: NatsConnection) {
+  const timer = setTimeout(() => void connection.close(), closeTimeoutMs);
+  await connection.drain().catch(() => connection.close());
+  clearTimeout(timer);
+}
+
+/** Creates the stream of a package's events, or leaves it as it is. Safe to call from several processes at once. */
+export async function ensureStream(nats: Nats, stream: { readonly name: string; readonly subjects: string }) {
+  const found = await nats.manager.streams.info(stream.name).catch(() => undefined);
+  if (found) return;
+  await nats.manager.streams.add({
+    name: stream.name,
+    subjects: [stream.subjects],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    max_age: nanos(maxAgeMs),
+    max_bytes: maxStreamBytes,
+    duplicate_window: nanos(duplicateWindowMs),
+  });
+}
+
+/**
+ * Creates or updates a durable consumer and returns it. A new one starts at the stream's beginning, so that a service
+ * added today still hears what is kept of yesterday.
+ */
+export async function ensureConsumer(
+  nats: Nats,
+  consumer: { readonly stream: string; readonly name: string; readonly filter: string },
+): Promise<Consumer> {
+  const config = {
+    durable_name: consumer.name,
+    filter_subject: consumer.filter,
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: nanos(ackWaitMs),
+    max_ack_pending: maxAckPending,
+  };
+  const found = await nats.manager.consumers.info(consumer.stream, consumer.name).catch(() => undefined);
+  if (found) await nats.manager.consumers.update(consumer.stream, consumer.name, config);
+  else await nats.manager.consumers.add(consumer.stream, config);
+  return await nats.jetstream.consumers.get(consumer.stream, consumer.name);
+}

@@ -1,0 +1,65 @@
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runner } from "node-pg-migrate";
+import pg from "pg";
+import type { Logger } from "#kit/telemetry/telemetry.ts";
+
+/** One stream of numbered `.sql` files and the table that remembers which were run. */
+export interface MigrationStream {
+  readonly folder: URL;
+  /** Table in schema `public`, owned by the owner role. */
+  readonly table: string;
+}
+
+/** The kit's own tables: schema `kit`, and `souk_now()`. */
+export const kitMigrations: MigrationStream = {
+  folder: new URL("../migrations/", import.meta.url),
+  table: "migrations_kit",
+};
+
+/**
+ * Brings a database up to date, stream by stream, as its owner, and lets the runtime role read and write but not define.
+ * Several processes may call this at once: they take turns behind the migrator's advisory lock.
+ * @throws when the server is away or a migration fails; what ran before in this call is rolled back.
+ */
+export async function migrate(options: {
+  readonly ownerUrl: string;
+  readonly runtimeRole: string;
+  readonly streams: readonly MigrationStream[];
+  readonly log: Logger;
+}): Promise<void> {
+  const client = new pg.Client({ connectionString: options.ownerUrl, connectionTimeoutMillis: 5_000 });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    for (const stream of options.streams) await runStream(client, stream, options.log);
+    await client.query(grants(client.escapeIdentifier(options.runtimeRole)));
+  } finally {
+    await client.end();
+  }
+}
+
+async function runStream(client: pg.Client, stream: MigrationStream, log: Logger) {
+  const ran = await runner({
+    dbClient: client,
+    dir: fileURLToPath(stream.folder),
+    migrationsTable: stream.table,
+    migrationsSchema: "public",
+    direction: "up",
+    checkOrder: true,
+    advisoryLockMode: "wait",
+    log: () => {},
+  });
+  for (const migration of ran) log.info({ migration: basename(migration.path) }, "migrated");
+}
+
+/** DML only, and not on the clock: whoever shifts time is the owner. Runs on each start, so new tables are covered. */
+const grants = (role: string) => `
+  begin;
+  select pg_advisory_xact_lock(hashtext('souk grants'));
+  grant usage on schema public, kit to ${role};
+  grant select, insert, update, delete on all tables in schema public, kit to ${role};
+  grant usage, select on all sequences in schema public, kit to ${role};
+  revoke insert, update, delete on kit.clock, public.migrations_kit, public.migrations_service from ${role};
+  commit;
+`;

@@ -1,0 +1,131 @@
+import type { PoolClient } from "pg";
+import type { Queryable, Statement } from "./statement.ts";
+
+/** A statement that is sent together with COMMIT. */
+export interface Deferred {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
+}
+
+/** An open transaction, handed to local code only. */
+export interface Transaction extends Queryable {
+  /** The database it belongs to: upper layers hang what they know about a database on this. */
+  readonly database: object;
+  /**
+   * Registers a statement to be built when the work is done and sent in the same write as COMMIT. Return undefined for
+   * none. Builders run in the order of registration.
+   */
+  beforeCommit(build: () => Deferred | undefined): void;
+  /** Registers a callback for after the server has confirmed COMMIT. It must not throw. */
+  afterCommit(callback: () => void): void;
+}
+
+/** What the pool needs of a transaction. */
+export interface TransactionInternals extends Transaction {
+  readonly committed: boolean;
+  readonly afterCommitCallbacks: readonly (() => void)[];
+  /** @throws the first error of a deferred statement, or of COMMIT; also when the server answers COMMIT with ROLLBACK. */
+  commit(): Promise<void>;
+  /** Ends the transaction; resolves to an error when the connection is no longer usable. */
+  rollback(): Promise<Error | undefined>;
+}
+
+/** Opens a transaction on a connection: BEGIN leaves in the same write as the first statement. */
+export function createTransaction(client: PoolClient, database: object): TransactionInternals {
+  return new PipelinedTransaction(client, database);
+}
+
+class PipelinedTransaction implements TransactionInternals {
+  readonly database: object;
+  readonly #client: PoolClient;
+  readonly #builders: (() => Deferred | undefined)[] = [];
+  readonly #callbacks: (() => void)[] = [];
+  readonly #begun: Promise<unknown>;
+  #committed = false;
+  #ended = false;
+
+  constructor(client: PoolClient, database: object) {
+    this.database = database;
+    this.#client = client;
+    gatherWrites(client);
+    this.#begun = client.query("begin");
+    this.#begun.catch(() => {});
+  }
+
+  get committed() {
+    return this.#committed;
+  }
+
+  get afterCommitCallbacks() {
+    return this.#callbacks;
+  }
+
+  async query<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    // A statement after the end would run, and stay, outside any transaction.
+    if (this.#ended) throw new Error(`the transaction has ended; ${statement.name} came too late`);
+    return (await this.#send<Row>(statement, values)).rows;
+  }
+
+  beforeCommit(build: () => Deferred | undefined) {
+    this.#builders.push(build);
+  }
+
+  afterCommit(callback: () => void) {
+    this.#callbacks.push(callback);
+  }
+
+  async commit() {
+    const sent = this.#builders.flatMap((build) => {
+      const deferred = build();
+      return deferred ? [this.#send(deferred.statement, deferred.values)] : [];
+    });
+    gatherWrites(this.#client);
+    this.#ended = true;
+    const committed = this.#client.query("commit");
+    const outcomes = await Promise.allSettled([this.#begun, ...sent, committed]);
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed) throw failed.reason;
+    // After a failed statement the server answers COMMIT with ROLLBACK, and pg resolves.
+    if ((await committed).command !== "COMMIT") throw new Error("the server rolled back at COMMIT");
+    this.#committed = true;
+  }
+
+  async rollback() {
+    this.#ended = true;
+    try {
+      await this.#client.query("rollback");
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #send<Row extends object>(statement: Statement, values: readonly unknown[]) {
+    gatherWrites(this.#client);
+    return this.#client.query<Row>({
+      name: statement.name,
+      text: statement.text,
+      values: values as unknown[],
+    });
+  }
+}
+
+const gathering = new WeakSet<object>();
+
+/** Holds back what this tick writes to the connection, so that it leaves in one system call. */
+function gatherWrites(client: PoolClient) {
+  const { stream } = (client as unknown as { connection: { stream: NodeJS.WritableStream & CorkableStream } })
+    .connection;
+  if (gathering.has(stream)) return;
+  gathering.add(stream);
+  stream.cork();
+  process.nextTick(() => {
+    gathering.delete(stream);
+    stream.uncork();
+  });
+}
+
+interface CorkableStream {
+  cork(): void;
+  uncork(): void;
+}

@@ -1,0 +1,31 @@
+import { Code } from "#gen/google/rpc/code_pb.ts";
+import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
+import { ServiceError, serviceError } from "#kit/errors/errors.ts";
+
+/** The call's time is over. */
+export function deadlineExceeded(): ServiceError {
+  return serviceError(
+    ErrorReasonSchema,
+    ErrorReason.DEADLINE_EXCEEDED,
+    "The call did not end in its time; its outcome is unknown.",
+  );
+}
+
+/** The caller cancelled the call, or its connection is gone. */
+export function callerGone(): ServiceError {
+  return new ServiceError({
+    code: Code.CANCELLED,
+    reason: "CANCELLED",
+    domain: "grpc",
+    message: "The caller no longer waits for the answer.",
+  });
+}
+
+/** This replica stops; another one can be asked. */
+export function draining(): ServiceError {
+  return serviceError(
+    ErrorReasonSchema,
+    ErrorReason.DEPENDENCY_UNAVAILABLE,
+    "This replica is stopping; ask again.",
+  );
+}

@@ -1,0 +1,47 @@
+import type { SagaDefinition, SagaFailure, SagaStatus, StepResult } from "./definition.ts";
+import type { HeldSaga } from "./progress.ts";
+
+/** A row of `kit.sagas` as the statements return it. */
+export interface SagaRow {
+  saga_id: string;
+  definition: string;
+  definition_version: number;
+  subject_id: string;
+  correlation_id: string;
+  status: SagaStatus;
+  step: number;
+  input: unknown;
+  results: Record<string, StepResult>;
+  failure: SagaFailure | null;
+  attempt: number;
+  fencing_token: bigint;
+  version: bigint;
+  /** How long ago the current step began, by the database's clock. */
+  step_age_ms: number;
+}
+
+/**
+ * Turns a row into a held saga.
+ * @throws Error when no definition of the row's name and version is known; claiming asks for known ones only.
+ */
+export function toHeld(row: SagaRow, definitions: readonly SagaDefinition[]): HeldSaga {
+  const definition = definitions.find(
+    ({ name, version }) => name === row.definition && version === row.definition_version,
+  );
+  if (!definition) throw new Error(`no definition ${row.definition} of version ${row.definition_version}`);
+  return {
+    sagaId: row.saga_id,
+    definition,
+    subjectId: row.subject_id,
+    correlationId: row.correlation_id,
+    status: row.status,
+    step: row.step,
+    input: row.input,
+    results: row.results,
+    failure: row.failure ?? undefined,
+    attempt: row.attempt,
+    stepStartedAtMs: performance.now() - row.step_age_ms,
+    fencingToken: row.fencing_token,
+    version: row.version,
+  };
+}

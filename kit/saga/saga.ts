@@ -1,0 +1,196 @@
+/**
+ * Durable sagas: a saga that was started with its transaction is driven to its end, whatever dies.
+ *
+ * Guarantees: each step runs at least once under one command key; a saga is advanced by the replica that holds its lease, and
+ * a fencing token makes a former holder's writes fall on no row; timers live in the table.
+ */
+import { newId } from "#kit/ids/ids.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
+import { delay } from "#kit/time/time.ts";
+import type { Saga, SagaDefinition } from "./definition.ts";
+import { drive } from "./drive.ts";
+import { type HeldSaga, toView } from "./progress.ts";
+import { createRecorder, type Recorder } from "./recorder.ts";
+import { type SagaRow, toHeld } from "./row.ts";
+import {
+  claimSagas,
+  countInFlight,
+  insertSagas,
+  releaseLeases,
+  renewLeases,
+  selectBySubject,
+} from "./statements.ts";
+
+/** What a saga starts from. */
+export interface SagaStart<Input> {
+  readonly subjectId: string;
+  readonly correlationId: string;
+  /** Plain JSON. */
+  readonly input: Input;
+}
+
+/** Drives the sagas of one service in one replica. */
+export interface SagaEngine {
+  /** Starts a saga in a transaction, leased to this replica, and returns its id (`saga_…`). */
+  start<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
+  /** The newest saga of a definition about a subject, as it is recorded. */
+  find(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
+  /** Drives sagas until the signal aborts, then waits for the steps under way and gives the leases back. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** What the engine works with. */
+export interface SagaEngineOptions {
+  readonly db: Database;
+  readonly definitions: readonly SagaDefinition<never>[];
+  /** How long this replica may be silent before others take its sagas over; 10,000 ms by default. */
+  readonly leaseMs: number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Sagas driven side by side at most; more wait in their table. */
+const maxActive = 512;
+const pollMs = 500;
+const measureMs = 5_000;
+const drainTimeoutMs = 12_000;
+
+/** Makes the engine of one replica. */
+export function createSagaEngine(options: SagaEngineOptions): SagaEngine {
+  const engine: Engine = {
+    ...options,
+    definitions: options.definitions as readonly SagaDefinition[],
+    owner: newId("replica"),
+    active: new Map(),
+    recorder: createRecorder(options),
+    stopping: new AbortController(),
+    starts: new WeakMap(),
+  };
+  return {
+    start: (tx, definition, start) => startSaga(engine, tx, definition as SagaDefinition, start),
+    find: (definition, subjectId) => findSaga(engine, definition as SagaDefinition, subjectId),
+    run: (signal) => runEngine(engine, signal),
+  };
+}
+
+interface Engine {
+  readonly db: Database;
+  readonly definitions: readonly SagaDefinition[];
+  readonly leaseMs: number;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly owner: string;
+  readonly active: Map<string, Promise<void>>;
+  readonly recorder: Recorder;
+  readonly stopping: AbortController;
+  readonly starts: WeakMap<Transaction, HeldSaga[]>;
+}
+
+function startSaga(
+  engine: Engine,
+  tx: Transaction,
+  definition: SagaDefinition,
+  start: SagaStart<unknown>,
+): string {
+  const saga: HeldSaga = {
+    ...start,
+    sagaId: newId("saga"),
+    definition,
+    status: "running",
+    step: 0,
+    results: {},
+    failure: undefined,
+    attempt: 0,
+    stepStartedAtMs: performance.now(),
+    fencingToken: 1n,
+    version: 1n,
+  };
+  const started = engine.starts.get(tx);
+  if (started) started.push(saga);
+  else engine.starts.set(tx, openStarts(engine, tx, saga));
+  return saga.sagaId;
+}
+
+function openStarts(engine: Engine, tx: Transaction, first: HeldSaga): HeldSaga[] {
+  const sagas = [first];
+  const column = (pick: (saga: HeldSaga) => unknown) => sagas.map(pick);
+  tx.beforeCommit(() => ({
+    statement: insertSagas,
+    values: [
+      column(({ sagaId }) => sagaId),
+      column(({ definition }) => definition.name),
+      column(({ definition }) => definition.version),
+      column(({ subjectId }) => subjectId),
+      column(({ correlationId }) => correlationId),
+      column(({ input }) => JSON.stringify(input)),
+      engine.owner,
+      engine.leaseMs,
+    ],
+  }));
+  tx.afterCommit(() => {
+    for (const saga of sagas) take(engine, saga);
+  });
+  return sagas;
+}
+
+/** Starts driving a held saga, if there is room; otherwise it stays in the table until the next poll finds it. */
+function take(engine: Engine, saga: HeldSaga) {
+  if (engine.stopping.signal.aborted || engine.active.size >= maxActive || engine.active.has(saga.sagaId))
+    return;
+  const driving = drive(engine, saga, engine.stopping.signal)
+    .catch((error: unknown) =>
+      engine.log.warn({ err: error, saga: saga.sagaId }, "a saga waits to be taken up again"),
+    )
+    .finally(() => engine.active.delete(saga.sagaId));
+  engine.active.set(saga.sagaId, driving);
+}
+
+async function runEngine(engine: Engine, signal: AbortSignal) {
+  signal.addEventListener("abort", () => engine.stopping.abort(), { once: true });
+  await Promise.all([
+    every(engine, pollMs, "sagas could not be claimed", () => claim(engine)),
+    every(engine, engine.leaseMs / 3, "saga leases could not be renewed", () => renew(engine)),
+    every(engine, measureMs, "sagas could not be counted", () => measure(engine)),
+  ]);
+  await Promise.race([Promise.all(engine.active.values()), delay(drainTimeoutMs)]);
+  await engine.db.query(releaseLeases, [engine.owner]).catch(() => {});
+}
+
+async function every(engine: Engine, everyMs: number, complaint: string, work: () => Promise<void>) {
+  const { signal } = engine.stopping;
+  while (!signal.aborted) {
+    await work().catch((error: unknown) => engine.log.warn({ err: error }, complaint));
+    await delay(everyMs, signal).catch(() => {});
+  }
+}
+
+async function claim(engine: Engine) {
+  const room = maxActive - engine.active.size;
+  if (room <= 0 || engine.definitions.length === 0) return;
+  const rows = await engine.db.query<SagaRow>(claimSagas, [
+    engine.owner,
+    engine.leaseMs,
+    engine.definitions.map(({ name }) => name),
+    engine.definitions.map(({ version }) => version),
+    room,
+    [...engine.active.keys()],
+  ]);
+  for (const row of rows) take(engine, toHeld(row, engine.definitions));
+}
+
+async function renew(engine: Engine) {
+  if (engine.active.size === 0) return;
+  await engine.db.query(renewLeases, [[...engine.active.keys()], engine.owner, engine.leaseMs]);
+}
+
+async function measure({ db, metrics, definitions }: Engine) {
+  const rows = await db.query<{ definition: string; in_flight: number }>(countInFlight);
+  const counts = new Map(rows.map((row) => [row.definition, row.in_flight]));
+  for (const { name } of definitions) metrics.sagasInFlight(name).set(counts.get(name) ?? 0);
+}
+
+async function findSaga(engine: Engine, definition: SagaDefinition, subjectId: string) {
+  const [row] = await engine.db.query<SagaRow>(selectBySubject, [subjectId, definition.name]);
+  return row && toView(toHeld(row, engine.definitions));
+}

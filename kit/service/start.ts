@@ -1,0 +1,170 @@
+import { createTokenVerifier, createServiceToken } from "#kit/auth/auth.ts";
+import { createCache } from "#kit/cache/cache.ts";
+import type { ServiceConfig } from "#kit/config/config.ts";
+import { runConsumers } from "#kit/inbox/consume.ts";
+import { streamName, streamSubjects } from "#kit/nats/event-names.ts";
+import { connectNats, ensureStream, type Nats } from "#kit/nats/nats.ts";
+import { openOutbox } from "#kit/outbox/outbox.ts";
+import { createRelay } from "#kit/outbox/relay.ts";
+import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
+import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
+import { createClient } from "#kit/rpc/client.ts";
+import { createRpcServer } from "#kit/rpc/server.ts";
+import { createSagaEngine, type SagaEngine } from "#kit/saga/saga.ts";
+import { type Logger, type Metrics, startSidePort, startTracing } from "#kit/telemetry/telemetry.ts";
+import { delay } from "#kit/time/time.ts";
+import { bindHandlers } from "./handlers.ts";
+import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./service.ts";
+
+/** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
+interface Parts<Config extends ServiceConfig> {
+  readonly definition: ServiceDefinition<Config>;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly stack: AsyncDisposableStack;
+  readonly stopping: AbortController;
+}
+
+/** Brings a service up, in the order its parts need each other. */
+export async function start<Config extends ServiceConfig>(
+  definition: ServiceDefinition<Config>,
+  config: Config,
+  log: Logger,
+  metrics: Metrics,
+): Promise<RunningService> {
+  const stack = new AsyncDisposableStack();
+  const parts = { definition, config, log, metrics, stack, stopping: new AbortController() };
+  try {
+    return await bringUp(parts);
+  } catch (error) {
+    parts.stopping.abort();
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Promise<RunningService> {
+  const { definition, config, log, metrics, stack, stopping } = parts;
+  let ready = false;
+  const tracing = await startTracing({ service: definition.name, endpoint: config.otlpEndpoint });
+  stack.defer(() => tracing.shutdown());
+  const side = await startSidePort({
+    host: config.host,
+    port: config.metricsPort,
+    registry: metrics.registry,
+    isReady: () => ready,
+  });
+  stack.defer(() => side.close());
+  const db = await openDatabase(parts);
+  const nats = await connectNats({ url: config.natsUrl, name: definition.name, log });
+  stack.defer(() => nats.close());
+  const { wiring, engine } = wire(parts, db);
+  const loops = await startLoops(parts, { db, nats, wiring, engine });
+  stack.defer(async () => {
+    stopping.abort();
+    await loops.ended;
+  });
+  const server = createRpcServer({
+    host: config.host,
+    port: config.port,
+    services: wiring.rpcs.map((rpcs) => bindHandlers(rpcs, db)),
+    verify: createTokenVerifier({ issuer: config.tokenIssuer }).verify,
+    log,
+    metrics,
+    reflection: config.environment !== "production",
+  });
+  const port = await server.start();
+  stack.defer(() => server.drain(config.drainTimeoutMs));
+  for (const name of ["", "readiness", "liveness"]) server.setServing(name, true);
+  ready = true;
+  stack.defer(() => {
+    ready = false;
+  });
+  log.info({ port, metricsPort: side.port }, "ready");
+  let stopped: Promise<void> | undefined;
+  return { port, metricsPort: side.port, stop: () => (stopped ??= stack.disposeAsync()) };
+}
+
+async function openDatabase<Config extends ServiceConfig>({ definition, config, log, stack }: Parts<Config>) {
+  const url = config.databaseUrl.reveal();
+  await migrate({
+    ownerUrl: config.databaseOwnerUrl.reveal(),
+    runtimeRole: new URL(url).username,
+    streams: [kitMigrations, { folder: definition.migrations, table: "migrations_service" }],
+    log,
+  });
+  const db = createDatabase({ url, maxConnections: config.databasePoolSize, log });
+  stack.defer(() => db.close());
+  return db;
+}
+
+/** Hands the service its resources. The engine is made from what the wiring names, so the wiring reaches it by need. */
+function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) {
+  const { definition, config, log, metrics, stack, stopping } = parts;
+  const cache = createCache({ redisUrl: config.redisUrl, prefix: `${config.eventPrefix}:${definition.name}`, log });
+  stack.defer(() => cache.close());
+  const token = createServiceToken({
+    issuer: config.tokenIssuer,
+    clientId: config.clientId,
+    clientSecret: config.clientSecret,
+  });
+  stack.defer(() => token.close());
+  let engine: SagaEngine | undefined;
+  const started = () => {
+    if (!engine) throw new Error("a saga was started before the service was wired");
+    return engine;
+  };
+  const resources: Resources = {
+    db,
+    cache,
+    log,
+    metrics,
+    client(descriptor, url) {
+      const client = createClient(descriptor, { url, token: token.current, metrics });
+      stack.defer(() => client.close());
+      return client;
+    },
+    startSaga: (tx, saga, from) => started().start(tx, saga, from),
+    findSaga: (saga, subjectId) => started().find(saga, subjectId),
+    signal: stopping.signal,
+  };
+  const wiring = definition.wire(resources, config);
+  engine = createSagaEngine({ db, definitions: wiring.sagas ?? [], leaseMs: config.sagaLeaseMs, log, metrics });
+  return { wiring, engine };
+}
+
+interface LoopParts {
+  readonly db: Database;
+  readonly nats: Nats;
+  readonly wiring: Wiring;
+  readonly engine: SagaEngine;
+}
+
+/** Starts what the service does by itself; `ended` settles when all of it has. */
+async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, loopParts: LoopParts) {
+  const { definition, config, log, metrics, stopping } = parts;
+  const { db, nats, wiring, engine } = loopParts;
+  const { signal } = stopping;
+  const loops = [engine.run(signal), ...(wiring.jobs ?? []).map((job) => runJob(job, log, signal))];
+  const own = wiring.rpcs[0]?.descriptor.file;
+  if (own) {
+    const stream = streamName(own, config.eventPrefix);
+    await ensureStream(nats, { name: stream, subjects: streamSubjects(own, config.eventPrefix) });
+    const relay = createRelay({ db, nats, log, metrics, stream });
+    openOutbox(db, { source: definition.name, prefix: config.eventPrefix, onCommitted: relay.wake });
+    loops.push(relay.run(signal));
+  }
+  const consumers = wiring.consumers ?? [];
+  const service = definition.name;
+  loops.push(runConsumers({ service, consumers, prefix: config.eventPrefix, db, nats, log, metrics }, signal));
+  // In an object, since an async function would wait for a promise that it returns.
+  return { ended: Promise.all(loops) };
+}
+
+async function runJob(job: Job, log: Logger, signal: AbortSignal) {
+  while (!signal.aborted) {
+    await job.run().catch((error: unknown) => log.warn({ err: error, job: job.name }, "a job failed"));
+    await delay(job.everyMs, signal).catch(() => {});
+  }
+}

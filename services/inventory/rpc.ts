@@ -1,0 +1,89 @@
+import {
+  type AdjustStockRequest,
+  InventoryService,
+  type ListMovementsRequest,
+  type ListStockRequest,
+  type ReleaseStockRequest,
+  type ReserveStockRequest,
+} from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { cancelCommand } from "#kit/idempotency/idempotency.ts";
+import { newId } from "#kit/ids/ids.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Call } from "#kit/rpc/call.ts";
+import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
+import { announceReleased, announceReserved, announceThresholds } from "./announcements.ts";
+import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
+import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "./page-token.ts";
+import { mergeLines, reservationEnded } from "./reservation.ts";
+import { release, reserve } from "./reservation-store.ts";
+import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
+import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
+
+/** Answers the inventory contract. */
+export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typeof InventoryService> => ({
+  getStock: query((request) => getStock(db, request.sku)),
+  listStock: query((request) => listStock(db, request)),
+  listMovements: query((request) => listMovements(db, request)),
+  adjustStock: command({ apply: applyAdjustment }),
+  reserveStock: command({ apply: applyReservation }),
+  releaseStock: command({ apply: applyRelease }),
+});
+
+const skuShape = /^[A-Z0-9][A-Z0-9-]{0,39}$/;
+const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function getStock(db: Database, sku: string) {
+  const stock = await readStock(db, sku);
+  if (!stock) throw stockNotFound(sku);
+  return { stock: toStockMessage(stock) };
+}
+
+async function listStock(db: Database, { pageSize, pageToken }: ListStockRequest) {
+  const size = pageSize || defaultPageSize;
+  const scope = ["ListStock"];
+  const [afterSku = ""] = parsePageToken(scope, pageToken, [skuShape]) ?? [];
+  const { items, last } = cutPage(await readStockPage(db, { afterSku, limit: size + 1 }), size);
+  return { stock: items.map(toStockMessage), nextPageToken: last ? toPageToken(scope, [last.sku]) : "" };
+}
+
+async function listMovements(db: Database, { sku, pageSize, pageToken }: ListMovementsRequest) {
+  const size = pageSize || defaultPageSize;
+  const scope = ["ListMovements", sku];
+  const [beforeUuid] = parsePageToken(scope, pageToken, [uuidShape]) ?? [];
+  const { items, last } = cutPage(await readMovementPage(db, { sku, beforeUuid, limit: size + 1 }), size);
+  // Stock comes into being with its first movement, so a SKU without one has none.
+  if (items.length === 0 && beforeUuid === undefined) throw stockNotFound(sku);
+  const nextPageToken = last ? toPageToken(scope, [last.movementUuid]) : "";
+  return { movements: items.map(toMovementMessage), nextPageToken };
+}
+
+async function applyAdjustment(tx: Transaction, request: AdjustStockRequest, call: Call) {
+  const { sku, quantity, reason, note } = request;
+  const adjusted = await adjustStock(tx, { sku, quantity, reason: fromWireReason(reason), note });
+  if (!adjusted) throw quantity > 0 ? stockLimitExceeded(sku) : stockWouldBeNegative(sku);
+  announceThresholds({ tx, cause: call }, [adjusted.change]);
+  return { stock: toStockMessage(adjusted.stock) };
+}
+
+async function applyReservation(tx: Transaction, { orderId, lines }: ReserveStockRequest, call: Call) {
+  const wanted = { orderId, reservationId: newId("reservation"), lines: mergeLines(lines) };
+  const { reservation, changes } = await reserve(tx, wanted);
+  announceReserved({ tx, cause: call }, reservation);
+  announceThresholds({ tx, cause: call }, changes);
+  return { reservation: toReservationMessage(reservation) };
+}
+
+async function applyRelease(tx: Transaction, { orderId, reserveKey }: ReleaseStockRequest, call: Call) {
+  // The tombstone goes first: a reservation that is just being made ends before it is laid, and is then seen here.
+  const reservation = {
+    principal: call.principal?.subject ?? "",
+    method: InventoryService.method.reserveStock,
+    key: reserveKey,
+  };
+  const [, released] = await Promise.all([cancelCommand(tx, reservation), release(tx, orderId)]);
+  if (!released) return {};
+  if (released.statusBefore === "committed") throw reservationEnded(orderId);
+  if (released.statusBefore === "held") announceReleased({ tx, cause: call }, released.reservation);
+  announceThresholds({ tx, cause: call }, released.changes);
+  return { reservation: toReservationMessage(released.reservation) };
+}

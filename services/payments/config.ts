@@ -1,0 +1,1 @@
+import { type Environment, envReader } from "#kit/config/config.ts";

@@ -1,0 +1,147 @@
+// Stripe's payment-intents API, spoken without its SDK: that costs 0.3 to 0.4 ms of CPU per call, this under 0.1 ms. A test
+// drives both against the same processor and compares what they learn.
+import type { Deadline } from "#kit/time/time.ts";
+import type { Authorization, CaptureOutcome, CardProcessor, ProcessorCommand, RefundOutcome } from "../card-processor.ts";
+import { type DeclineReason, keyReused, outcomeUnknown, type ProcessorTruth } from "../payment.ts";
+import { createStripeHttp, type StripeAddress, type StripeAnswer, type StripeHttp, type StripeRequest } from "./http.ts";
+import { commandField, type Intent, readDecline, readTruth, toIntent } from "./intent.ts";
+
+interface Stripe {
+  readonly http: StripeHttp;
+  readonly timeoutMs: number;
+}
+
+/** The card processor over Stripe's API. */
+export function createStripeProcessor(address: StripeAddress): CardProcessor {
+  const stripe: Stripe = { http: createStripeHttp(address), timeoutMs: address.timeoutMs };
+  return {
+    authorize: (authorization, deadline) => authorize(stripe, authorization, deadline),
+    capture: (command, deadline) => capture(stripe, command, deadline),
+    void: (command, deadline) => release(stripe, command, deadline),
+    refund: (command, deadline) => refund(stripe, command, deadline),
+    find: (key, deadline) => find(stripe, key, deadline),
+    findRefund: (command, deadline) => findRefund(stripe, command, deadline),
+    close: () => stripe.http.close(),
+  };
+}
+
+async function authorize(stripe: Stripe, authorization: Authorization, deadline: Deadline): Promise<ProcessorTruth> {
+  const { key, orderId, amount, paymentMethod } = authorization;
+  const form = [
+    ["amount", String(amount.amountMinor)],
+    ["currency", amount.currencyCode.toLowerCase()],
+    ["capture_method", "manual"],
+    ["confirm", "true"],
+    ["payment_method", paymentMethod],
+    ["payment_method_types[0]", "card"],
+    // A bank that wants to see the customer counts as a refusal: nobody is there when a saga pays.
+    ["error_on_requires_action", "true"],
+    [`metadata[${commandField}]`, key],
+    ["metadata[order_id]", orderId],
+  ] as const;
+  const answer = await send(stripe, { method: "POST", path: "/v1/payment_intents", form, key }, deadline);
+  return answer.status === 200 ? truthOf(answer.body) : refusedTruth(answer);
+}
+
+async function capture(stripe: Stripe, { key, reference }: ProcessorCommand, deadline: Deadline): Promise<CaptureOutcome> {
+  const path = `/v1/payment_intents/${encodeURIComponent(reference)}/capture`;
+  const answer = await send(stripe, { method: "POST", path, form: [], key }, deadline);
+  if (answer.status === 200) return { truth: truthOf(answer.body), refusedFor: undefined };
+  const error = errorOf(answer);
+  if (answer.status === 402) return { truth: truthOf(error.payment_intent), refusedFor: readDecline(error) };
+  if (error.payment_intent) return { truth: truthOf(error.payment_intent), refusedFor: undefined };
+  throw unexpected(answer);
+}
+
+async function release(stripe: Stripe, { key, reference }: ProcessorCommand, deadline: Deadline): Promise<ProcessorTruth> {
+  const path = `/v1/payment_intents/${encodeURIComponent(reference)}/cancel`;
+  const answer = await send(stripe, { method: "POST", path, form: [], key }, deadline);
+  if (answer.status === 200) return truthOf(answer.body);
+  const { payment_intent: intent } = errorOf(answer);
+  if (intent) return truthOf(intent);
+  throw unexpected(answer);
+}
+
+async function refund(
+  stripe: Stripe,
+  { key, reference, amountMinor }: ProcessorCommand & { amountMinor: bigint },
+  deadline: Deadline,
+): Promise<RefundOutcome> {
+  const form = [
+    ["payment_intent", reference],
+    ["amount", String(amountMinor)],
+    [`metadata[${commandField}]`, key],
+  ] as const;
+  const answer = await send(stripe, { method: "POST", path: "/v1/refunds", form, key }, deadline);
+  return answer.status === 200 && (answer.body as { status?: string }).status !== "failed" ? "paid back" : "refused";
+}
+
+/** Searching lags behind by about a minute at Stripe, which is why it serves only for what is hours old. */
+async function find(stripe: Stripe, key: string, deadline: Deadline): Promise<ProcessorTruth | undefined> {
+  const escaped = key.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
+  const query = encodeURIComponent(`metadata['${commandField}']:'${escaped}'`);
+  const path = `/v1/payment_intents/search?limit=1&query=${query}`;
+  const answer = await send(stripe, { method: "GET", path }, deadline);
+  if (answer.status !== 200) throw unexpected(answer);
+  const [found] = (answer.body as { data: unknown[] }).data;
+  return found === undefined ? undefined : truthOf(found);
+}
+
+/** A payment has few refunds: a hundred, what one page holds, is out of reach. */
+async function findRefund(stripe: Stripe, { key, reference }: ProcessorCommand, deadline: Deadline): Promise<boolean> {
+  const path = `/v1/refunds?limit=100&payment_intent=${encodeURIComponent(reference)}`;
+  const answer = await send(stripe, { method: "GET", path }, deadline);
+  if (answer.status !== 200) throw unexpected(answer);
+  const { data } = answer.body as { data: { metadata?: Record<string, string> }[] };
+  return data.some(({ metadata }) => metadata?.[commandField] === key);
+}
+
+/**
+ * Sends, and leaves only answers that say what happened.
+ * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, a key still under way, too many requests, and a
+ *   refused API key (an operator will mend that); IDEMPOTENCY_KEY_REUSED when the key went with another request before.
+ */
+async function send(stripe: Stripe, request: Omit<StripeRequest, "timeoutMs">, deadline: Deadline): Promise<StripeAnswer> {
+  const timeoutMs = Math.min(stripe.timeoutMs, deadline.remainingMs());
+  let answer: StripeAnswer;
+  try {
+    answer = await stripe.http.send({ ...request, timeoutMs });
+  } catch (cause) {
+    throw outcomeUnknown(cause);
+  }
+  const { status } = answer;
+  if (status >= 500 || status === 429 || status === 409 || status === 401 || status === 403) throw unexpected(answer);
+  if (status !== 200 && errorOf(answer).type === "idempotency_error") throw keyReused();
+  return answer;
+}
+
+interface StripeError {
+  readonly type?: string;
+  readonly code?: string;
+  readonly decline_code?: string;
+  readonly param?: string;
+  readonly message?: string;
+  readonly payment_intent?: Intent;
+}
+
+const errorOf = ({ body }: StripeAnswer): StripeError => (body as { error?: StripeError } | null)?.error ?? {};
+
+function truthOf(value: unknown): ProcessorTruth {
+  const intent = toIntent(value);
+  const truth = intent && readTruth(intent);
+  if (!truth) throw outcomeUnknown(new Error(`undecided payment intent: ${intent?.id} ${intent?.status}`));
+  return truth;
+}
+
+function refusedTruth(answer: StripeAnswer): ProcessorTruth {
+  const error = errorOf(answer);
+  return { reference: error.payment_intent?.id, standing: "declined", declineReason: declineReasonOf(answer.status, error) };
+}
+
+function declineReasonOf(status: number, error: StripeError): DeclineReason {
+  if (status === 402) return readDecline(error);
+  return error.param === "payment_method" ? "PAYMENT_METHOD_INVALID" : "PROCESSOR_REFUSED";
+}
+
+const unexpected = (answer: StripeAnswer) =>
+  outcomeUnknown(new Error(`the card processor answered ${answer.status}: ${errorOf(answer).message}`));
