@@ -3,7 +3,7 @@ import type { Http2ServerResponse } from "node:http2";
 import type { EdgeError } from "./edge-error.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Problem } from "./options.ts";
-import { headersOf, problemOf, statusOf } from "./problem.ts";
+import { headersOf, problemOf } from "./problem.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** A response over HTTP/1.1 or HTTP/2. */
@@ -52,9 +52,9 @@ export function sendProblem(
   response: Response,
   error: EdgeError,
 ): void {
-  const status = statusOf(error);
-  const bytes = Buffer.from(JSON.stringify(problemFor(runtime, exchange, error)));
+  const problem = problemFor(runtime, exchange, error);
+  const bytes = Buffer.from(JSON.stringify(problem));
   const headers = { "content-type": "application/problem+json", ...headersOf(error) };
-  sendAnswer(runtime, exchange, response, status, headers, bytes);
-  exchange.settle(status, error.code, error);
+  sendAnswer(runtime, exchange, response, problem.status, headers, bytes);
+  exchange.settle(problem.status, error.code, error);
 }

@@ -146,7 +146,7 @@ export interface EdgeOptions {
   /** Decides on a matched call by throwing an {@link EdgeError} or returning; the synchronous way costs no promise. */
   readonly admit?: (call: EdgeCall) => void | Promise<void>;
   readonly onSettled?: (settled: Settled) => void;
-  /** Last word on a problem document: may add extensions or replace texts. */
+  /** Last word on a problem document: may add extensions or replace texts and `status`, which is the answer's. */
   readonly problem?: (problem: Problem, request: EdgeRequest) => Problem;
   /** What happens to members the contract does not know; default drop. */
   readonly unknownMembers?: "drop" | "reject";

@@ -12,6 +12,8 @@ import { encodeStatusDetails } from "./status-details.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 
+const discardTimeoutMs = 1_000;
+
 /** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
   stream.on("error", () => undefined);
@@ -85,8 +87,7 @@ class Passthrough {
         ...trailers,
       };
       this.#stream.respond(headers, { endStream: true });
-      // The rest of the request is of no use; without this the stream would stay half open.
-      this.#stream.close(NGHTTP2_NO_ERROR);
+      this.#discardRest();
     }
     this.#exchange.settle(200, error.code, error);
   }
@@ -170,10 +171,19 @@ class Passthrough {
       this.#finish(headers);
       this.#stream.respond(answer, { endStream: true });
       upstream.close(NGHTTP2_NO_ERROR);
+      this.#discardRest();
       return;
     }
     this.#stream.respond(answer, { waitForTrailers: true });
     this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(masked(this.#trailers ?? {})));
+  }
+
+  /** The rest of a request that has its answer is of no use; whoever keeps sending is cut off. */
+  #discardRest(): void {
+    const stream = this.#stream;
+    stream.removeAllListeners("data").resume();
+    const late = setTimeout(() => stream.close(NGHTTP2_NO_ERROR), discardTimeoutMs);
+    stream.once("close", () => clearTimeout(late));
   }
 
   #onUpstreamClose(): void {

@@ -20,13 +20,13 @@ export type Effect = {
   fields: Record<string, unknown>;
   status: number;
   answer: unknown;
-  /** The first caller never gets this answer: its socket closes after that long. A repeat with the key gets it. */
-  withholdMs?: number | undefined;
+  /** True: the first caller never gets this answer, a repeat with the key does. */
+  withheld?: boolean;
 };
 
 /** How an attempt ended. */
 export type Outcome =
-  | { outcome: "answered"; status: number; body: string; withholdMs?: number | undefined }
+  | { outcome: "answered"; status: number; body: string; withheld: boolean }
   | { outcome: "replayed"; status: number; body: string; firstRequestId: unknown }
   | { outcome: "under_way" }
   | { outcome: "other_request" };
@@ -49,26 +49,21 @@ export class Answers {
    */
   async once(attempt: Attempt, delayMs: number, apply: () => Effect): Promise<Outcome> {
     const { key } = attempt;
-    if (key === undefined) return this.#carryOut(attempt, undefined, delayMs, apply);
+    if (key === undefined) return this.#carryOut(attempt, delayMs, apply);
     const offset = this.#offsets.get(key);
     if (offset !== undefined) return this.#replay(attempt, offset);
     if (this.#underWay.has(key)) return { outcome: "under_way" };
     this.#underWay.add(key);
     try {
-      return await this.#carryOut(attempt, fingerprint(attempt), delayMs, apply);
+      return await this.#carryOut(attempt, delayMs, apply);
     } finally {
       this.#underWay.delete(key);
     }
   }
 
-  async #carryOut(
-    attempt: Attempt,
-    print: string | undefined,
-    delayMs: number,
-    apply: () => Effect,
-  ): Promise<Outcome> {
+  async #carryOut(attempt: Attempt, delayMs: number, apply: () => Effect): Promise<Outcome> {
     if (delayMs > 0) await delay(delayMs);
-    const { kind, fields, status, answer, withholdMs } = apply();
+    const { kind, fields, status, answer, withheld = false } = apply();
     const body = JSON.stringify(answer);
     const head = JSON.stringify({
       at: new Date().toISOString(),
@@ -76,12 +71,12 @@ export class Answers {
       ...fields,
       request_id: attempt.requestId,
       idempotency_key: attempt.key,
-      fingerprint: print,
+      fingerprint: attempt.key === undefined ? undefined : fingerprint(attempt),
       status,
     });
     const offset = await this.#ledger.append(`${head.slice(0, -1)},"answer":${body}}`);
     if (attempt.key !== undefined) this.#offsets.set(attempt.key, offset);
-    return { outcome: "answered", status, body, withholdMs };
+    return { outcome: "answered", status, body, withheld };
   }
 
   async #replay(attempt: Attempt, offset: number): Promise<Outcome> {
@@ -94,7 +89,7 @@ export class Answers {
 
 /** Notes the key of an entry read at start. */
 export function rememberOffset(offsets: Map<string, number>, entry: LedgerEntry, offset: number): void {
-  void offsets;
+  if (entry.idempotency_key !== undefined) offsets.set(entry.idempotency_key, offset);
 }
 
 function fingerprint({ method, path, body }: Attempt): string {

@@ -59,7 +59,7 @@ export class Ledger {
     const file = await open(path, "a+", 0o600);
     const sizeBytes = (await file.stat()).size;
     let endBytes = 0;
-    for await (const line of readLines(file, 0, sizeBytes, SCAN_CHUNK_BYTES)) {
+    for await (const line of readLines(file, { from: 0, to: sizeBytes, chunkBytes: SCAN_CHUNK_BYTES })) {
       restore(parseEntry(line.text, path, line.offset), line.offset);
       endBytes = line.end;
     }
@@ -88,7 +88,8 @@ export class Ledger {
 
   /** Reads the entry at an offset that `append` or `restore` gave. */
   async entryAt(offset: number): Promise<LedgerEntry> {
-    for await (const line of readLines(this.#file, offset, this.#durableBytes, LOOKUP_CHUNK_BYTES)) {
+    const range = { from: offset, to: this.#durableBytes, chunkBytes: LOOKUP_CHUNK_BYTES };
+    for await (const line of readLines(this.#file, range)) {
       return JSON.parse(line.text);
     }
     throw new Error(`the ledger has no entry at ${offset}`);
@@ -96,7 +97,8 @@ export class Ledger {
 
   /** Every entry that was on disk at the time of the call, oldest first. */
   async *entries(): AsyncGenerator<LedgerEntry> {
-    for await (const line of readLines(this.#file, 0, this.#durableBytes, SCAN_CHUNK_BYTES)) {
+    const range = { from: 0, to: this.#durableBytes, chunkBytes: SCAN_CHUNK_BYTES };
+    for await (const line of readLines(this.#file, range)) {
       yield JSON.parse(line.text);
     }
   }
@@ -148,12 +150,9 @@ export class Ledger {
 
 type Line = { text: string; offset: number; end: number };
 
-async function* readLines(
-  file: FileHandle,
-  from: number,
-  to: number,
-  chunkBytes: number,
-): AsyncGenerator<Line> {
+type Range = { from: number; to: number; chunkBytes: number };
+
+async function* readLines(file: FileHandle, { from, to, chunkBytes }: Range): AsyncGenerator<Line> {
   let carry: Buffer = Buffer.alloc(0);
   let position = from;
   while (position < to) {

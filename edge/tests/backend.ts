@@ -1,4 +1,12 @@
-import { create, type DescMethod, fromBinary, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { once } from "node:events";
+import {
+  create,
+  type DescMethod,
+  fromBinary,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { anyPack, EmptySchema } from "@bufbuild/protobuf/wkt";
 import grpc from "@grpc/grpc-js";
 import {
@@ -56,14 +64,16 @@ class Failure extends Error {
 }
 
 const echo = (request: Message): Message => request;
-const bookNamed = ({ id, name, revision }: GetBookRequest): Book => create(BookSchema, { id, name, pageCount: revision });
+const bookNamed = ({ id, name, revision }: GetBookRequest): Book =>
+  create(BookSchema, { id, name, pageCount: revision });
 const fileAt = ({ path }: GetFileRequest): Message => create(GetFileResponseSchema, { path });
 
 const unaries: Record<string, Unary> = {
   GetBook: bookNamed,
   GetFeaturedBook: () => create(BookSchema, { id: "the featured one" }),
   CreateBook: echo,
-  ReplaceBook: (request: ReplaceBookRequest) => create(BookSchema, { ...request.book, subtitle: String(request.allowMissing) }),
+  ReplaceBook: (request: ReplaceBookRequest) =>
+    Object.assign(create(BookSchema), request.book, { subtitle: String(request.allowMissing) }),
   UpdateBook: (request: UpdateBookRequest) => request,
   DeleteBook: () => create(EmptySchema),
   ArchiveBook: bookNamed,
@@ -73,7 +83,12 @@ const unaries: Record<string, Unary> = {
   GetWildLiteral: () => create(GetFileResponseSchema, { path: "literal" }),
   ReceiveWebhook: receiveWebhook,
   UploadFile: (request: UploadFileRequest) =>
-    create(UploadFileResponseSchema, { name: request.name, note: request.note, contentType: request.content?.contentType ?? "", data: request.content?.data ?? new Uint8Array() }),
+    create(UploadFileResponseSchema, {
+      name: request.name,
+      note: request.note,
+      contentType: request.content?.contentType ?? "",
+      data: request.content?.data ?? new Uint8Array(),
+    }),
   InspectCall: inspectCall,
   FailCall: failCall,
   WaitForCancel: waitForCancel,
@@ -82,11 +97,16 @@ const unaries: Record<string, Unary> = {
 
 function receiveWebhook(request: HttpBody, call: UnaryCall): Message {
   const signature = String(call.metadata.get("x-signature")[0] ?? "");
-  return create(HttpBodySchema, { contentType: request.contentType, data: Buffer.concat([Buffer.from(`${signature}|`), request.data]) });
+  return create(HttpBodySchema, {
+    contentType: request.contentType,
+    data: Buffer.concat([Buffer.from(`${signature}|`), request.data]),
+  });
 }
 
 function inspectCall(request: InspectCallRequest, call: UnaryCall, facts: BackendFacts): Message {
-  const metadata = Object.fromEntries(Object.keys(call.metadata.getMap()).map((name) => [name, call.metadata.get(name).map(String).join("|")]));
+  const metadata = Object.fromEntries(
+    Object.keys(call.metadata.getMap()).map((name) => [name, call.metadata.get(name).map(String).join("|")]),
+  );
   const deadline = call.getDeadline();
   const initial = new grpc.Metadata();
   initial.set("x-shelf", "seven");
@@ -114,7 +134,11 @@ function detailed(request: FailCallRequest): MessageShape<typeof StatusSchema> {
   return create(StatusSchema, { code: request.code, message: request.message, details });
 }
 
-function waitForCancel(request: WaitForCancelRequest, call: UnaryCall, facts: BackendFacts): Promise<Message> {
+function waitForCancel(
+  request: WaitForCancelRequest,
+  call: UnaryCall,
+  facts: BackendFacts,
+): Promise<Message> {
   facts.open++;
   return new Promise((resolve) => {
     const timer = setTimeout(() => finish(), request.waitMs);
@@ -130,14 +154,19 @@ function waitForCancel(request: WaitForCancelRequest, call: UnaryCall, facts: Ba
   });
 }
 
-async function watchBooks(request: WatchBooksRequest, call: StreamCall, facts: BackendFacts, make: (id: number) => Message): Promise<void> {
+async function watchBooks(
+  request: WatchBooksRequest,
+  call: StreamCall,
+  facts: BackendFacts,
+  make: (id: number) => Message,
+): Promise<void> {
   facts.open++;
-  call.on("cancelled", () => facts.cancelled++);
+  const cancelled = once(call, "cancelled").then(() => facts.cancelled++);
   for (let id = 0; id < request.count && !call.cancelled; id++) {
     facts.sent++;
-    if (!call.write(make(id))) await new Promise<void>((resolve) => call.once("drain", resolve).once("cancelled", resolve));
+    if (!call.write(make(id))) await Promise.race([once(call, "drain"), cancelled]);
   }
-  if (request.stayOpen && !call.cancelled) await new Promise<void>((resolve) => call.once("cancelled", resolve));
+  if (request.stayOpen && !call.cancelled) await cancelled;
   facts.open--;
   if (request.failWith === 0) call.end();
   else call.emit("error", new Failure(request.failWith, "the stream broke"));
@@ -158,11 +187,15 @@ function handlerOf(method: DescMethod, facts: BackendFacts): grpc.UntypedHandleC
     case "WatchBooks":
       return ((call: StreamCall) => {
         const request = call.request as WatchBooksRequest;
-        void watchBooks(request, call, facts, (id) => create(BookSchema, { id: String(id), displayTitle: "x".repeat(request.paddingBytes) }));
+        void watchBooks(request, call, facts, (id) =>
+          create(BookSchema, { id: String(id), displayTitle: "x".repeat(request.paddingBytes) }),
+        );
       }) as grpc.UntypedHandleCall;
     case "DownloadFile":
       return ((call: StreamCall) => {
-        void watchBooks(call.request as WatchBooksRequest, call, facts, (id) => create(HttpBodySchema, { contentType: "text/plain", data: Buffer.from(`part ${id};`) }));
+        void watchBooks(call.request as WatchBooksRequest, call, facts, (id) =>
+          create(HttpBodySchema, { contentType: "text/plain", data: Buffer.from(`part ${id};`) }),
+        );
       }) as grpc.UntypedHandleCall;
     case "Chat":
       return ((call: grpc.ServerDuplexStream<Message, Message>) => {
@@ -199,7 +232,9 @@ export async function startBackend(port = 0): Promise<Backend> {
     Object.fromEntries(LibraryService.methods.map((method) => [method.name, handlerOf(method, facts)])),
   );
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) => (error === null ? resolve(at) : reject(error)));
+    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) =>
+      error === null ? resolve(at) : reject(error),
+    );
   });
   return { port: bound, facts, kill: () => server.forceShutdown() };
 }

@@ -20,12 +20,20 @@ export interface RawRequest {
 const answerTimeoutMs = 10_000;
 
 /** Sends one request byte for byte, so that no client normalises its target, and reads until the server closes. */
-export function sendRaw(port: number, { method = "GET", target, headers = {}, body }: RawRequest): Promise<RawAnswer> {
-  const bytes = Buffer.from(body ?? "");
+export function sendRaw(
+  port: number,
+  { method = "GET", target, headers = {}, body }: RawRequest,
+): Promise<RawAnswer> {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body ?? "");
   const length: Record<string, string> = body === undefined ? {} : { "content-length": String(bytes.length) };
   const all: Record<string, string> = { host: "shop.test", connection: "close", ...length, ...headers };
-  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  return exchangeBytes(port, Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}\r\n`, "latin1"), bytes]));
+  const head = Object.entries(all)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("");
+  return exchangeBytes(
+    port,
+    Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}\r\n`, "latin1"), bytes]),
+  );
 }
 
 /** Sends bytes and parses what comes back as one HTTP/1.1 answer. */
@@ -52,10 +60,20 @@ function parseAnswer(bytes: Buffer): RawAnswer {
   const split = bytes.indexOf("\r\n\r\n");
   if (split === -1) throw new Error(`no HTTP answer: '${bytes.toString("latin1").slice(0, 200)}'`);
   const [line = "", ...fields] = bytes.toString("latin1", 0, split).split("\r\n");
-  const headers = Object.fromEntries(fields.map((field) => [field.slice(0, field.indexOf(":")).toLowerCase(), field.slice(field.indexOf(":") + 1).trim()]));
+  const headers = Object.fromEntries(
+    fields.map((field) => [
+      field.slice(0, field.indexOf(":")).toLowerCase(),
+      field.slice(field.indexOf(":") + 1).trim(),
+    ]),
+  );
   const rest = bytes.subarray(split + 4);
   const body = (headers["transfer-encoding"] === "chunked" ? dechunk(rest) : rest).toString("utf8");
-  return { status: Number(line.split(" ")[1]), headers, body, json: () => JSON.parse(body) as Record<string, unknown> };
+  return {
+    status: Number(line.split(" ")[1]),
+    headers,
+    body,
+    json: () => JSON.parse(body) as Record<string, unknown>,
+  };
 }
 
 function dechunk(bytes: Buffer): Buffer {

@@ -1,7 +1,13 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { ConfigError, envReader, processEnv, readProcessConfig, readServiceConfig } from "./config.ts";
-import { Secret } from "./secret.ts";
+import {
+  ConfigError,
+  envReader,
+  processEnv,
+  readProcessConfig,
+  readServiceConfig,
+  Secret,
+} from "./config.ts";
 
 const gateway = {
   PORT: "8080",

@@ -1,7 +1,7 @@
 // Environment in, frozen typed object out. Nothing else in the kit or a service reads the environment. Every variable
 // that is missing or wrong is named in one error at start, without its value; an empty variable counts as unset;
 // secrets print as [secret].
-import { Secret } from "./secret.ts";
+import { inspect } from "node:util";
 
 /** Environment variables as a process or a test hands them over. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -9,6 +9,34 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** The environment of this process. */
 export function processEnv(): Environment {
   return process.env;
+}
+
+const shown = "[secret]";
+
+/** A text that prints as `[secret]` in logs, JSON, errors and inspections; only `reveal()` tells it. */
+export class Secret {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** The text itself; call it where it is sent, not earlier. */
+  reveal(): string {
+    return this.#text;
+  }
+
+  toString(): string {
+    return shown;
+  }
+
+  toJSON(): string {
+    return shown;
+  }
+
+  [inspect.custom](): string {
+    return shown;
+  }
 }
 
 /** Everything that is wrong with an environment, one line per variable. */

@@ -20,7 +20,11 @@ export function toPageToken(scope: PageScope, key: readonly string[]): string {
  * spelled, so that nothing a caller made up reaches a statement.
  * @throws ServiceError PAGE_TOKEN_INVALID when the token is of another list, or nobody's.
  */
-export function parsePageToken(scope: PageScope, token: string, shape: readonly RegExp[]): string[] | undefined {
+export function parsePageToken(
+  scope: PageScope,
+  token: string,
+  shape: readonly RegExp[],
+): string[] | undefined {
   if (token === "") return undefined;
   const [hash, ...key] = parseStrings(token);
   const wellFormed = key.length === shape.length && shape.every((part, index) => part.test(key[index] ?? ""));
@@ -29,7 +33,10 @@ export function parsePageToken(scope: PageScope, token: string, shape: readonly 
 }
 
 /** Splits what was read with one row more than the page holds. */
-export function cutPage<T>(rows: readonly T[], pageSize: number): { items: readonly T[]; last: T | undefined } {
+export function cutPage<T>(
+  rows: readonly T[],
+  pageSize: number,
+): { items: readonly T[]; last: T | undefined } {
   const items = rows.slice(0, pageSize);
   return { items, last: rows.length > pageSize ? items.at(-1) : undefined };
 }

@@ -109,7 +109,11 @@ async function runTransaction<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-async function attemptTransaction<T>(pool: pg.Pool, database: Database, work: (tx: Transaction) => Promise<T>) {
+async function attemptTransaction<T>(
+  pool: pg.Pool,
+  database: Database,
+  work: (tx: Transaction) => Promise<T>,
+) {
   const client = await pool.connect();
   // The pool listens only while a connection is idle; without this a break in mid-transaction would end the process.
   const onError = () => {};

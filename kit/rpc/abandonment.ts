@@ -13,12 +13,16 @@ export function deadlineExceeded(): ServiceError {
 
 /** The caller cancelled the call, or its connection is gone. */
 export function callerGone(): ServiceError {
-  return new ServiceError({
-    code: Code.CANCELLED,
-    reason: "CANCELLED",
-    domain: "grpc",
-    message: "The caller no longer waits for the answer.",
-  });
+  return cancelled("The caller no longer waits for the answer.");
+}
+
+/** A stream was left before its end, by our own choice. */
+export function readerStopped(): ServiceError {
+  return cancelled("The reader has stopped.");
+}
+
+function cancelled(message: string): ServiceError {
+  return new ServiceError({ code: Code.CANCELLED, reason: "CANCELLED", domain: "grpc", message });
 }
 
 /** This replica stops; another one can be asked. */

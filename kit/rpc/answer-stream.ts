@@ -1,14 +1,8 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { type StatusObject, status as statusCode } from "@grpc/grpc-js";
 import { toServiceError } from "#kit/errors/errors.ts";
-import {
-  type ChannelCall,
-  cancelWithSignal,
-  type Outgoing,
-  openCall,
-  sendRequest,
-  toError,
-} from "./attempt.ts";
+import { type ChannelCall, cancelWithSignal, openCall, sendRequest, toError } from "./attempt.ts";
+import type { Outgoing } from "./outgoing.ts";
 
 /**
  * The messages of a server stream, read one at a time as they are asked for, so that a slow reader holds up the sender
@@ -41,9 +35,9 @@ function startStream(call: ChannelCall, outgoing: Outgoing, inbox: Inbox): void 
   sendRequest(call, outgoing);
 }
 
-function decode({ method }: Outgoing, bytes: Buffer): Message {
+function decode({ rpc }: Outgoing, bytes: Buffer): Message {
   try {
-    return fromBinary(method.output, bytes);
+    return fromBinary(rpc.output, bytes);
   } catch (error) {
     throw toServiceError(error);
   }

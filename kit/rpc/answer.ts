@@ -1,6 +1,7 @@
-import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { Metadata, type ServerWritableStream, type sendUnaryData } from "@grpc/grpc-js";
 import { toStatus } from "#kit/errors/errors.ts";
+import { isExhausted, sendPushback } from "./retry-marks.ts";
 import type { Answer } from "./rpc.ts";
 import type { ServerCall } from "./server-call.ts";
 
@@ -46,6 +47,7 @@ export function sendHeaders(call: ServerCall): void {
 function wireFailure(call: ServerCall): WireFailure {
   const status = toStatus(call.failure);
   const metadata = call.responseMetadata ?? new Metadata();
-  metadata.set("grpc-status-details-bin", Buffer.from(status.details));
+  metadata.set("grpc-status-details-bin", asBuffer(status.details));
+  if (isExhausted(call.failure)) sendPushback(metadata);
   return { code: status.code, details: status.message, metadata };
 }

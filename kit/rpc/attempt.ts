@@ -1,19 +1,9 @@
-import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
-import { type Channel, type Metadata, type StatusObject, status as statusCode } from "@grpc/grpc-js";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import { type Channel, type StatusObject, status as statusCode } from "@grpc/grpc-js";
 import { fromStatus, type ServiceError, toServiceError } from "#kit/errors/errors.ts";
-import { forbidsRetry, markExhausted } from "./exhausted.ts";
-
-/** A call ready to be sent, as often as needed. */
-export interface Outgoing {
-  readonly channel: Channel;
-  readonly method: DescMethod;
-  readonly path: string;
-  readonly bytes: Buffer;
-  readonly metadata: Metadata;
-  /** Milliseconds since 1970, as grpc-js counts deadlines. */
-  readonly deadlineAtMs: number;
-  readonly signal: AbortSignal | undefined;
-}
+import { asBuffer } from "./answer.ts";
+import type { Outgoing } from "./outgoing.ts";
+import { forbidsRetry, markExhausted, markUnprocessed } from "./retry-marks.ts";
 
 /** A call as a channel of grpc-js makes it. */
 export type ChannelCall = ReturnType<Channel["createCall"]>;
@@ -28,14 +18,14 @@ export function attemptUnary(outgoing: Outgoing): Promise<Message> {
     const call = openCall(outgoing);
     const release = cancelWithSignal(call, outgoing.signal);
     call.start(outgoing.metadata, {
-      onReceiveMetadata: () => undefined,
+      onReceiveMetadata: nothing,
       onReceiveMessage: (bytes: Buffer) => {
         answer = bytes;
       },
       onReceiveStatus: (status) => {
         release();
         if (status.code !== statusCode.OK) reject(toError(status));
-        else decodeAnswer(outgoing.method, answer, resolve, reject);
+        else settle(outgoing, answer, resolve, reject);
       },
     });
     sendRequest(call, outgoing);
@@ -43,14 +33,28 @@ export function attemptUnary(outgoing: Outgoing): Promise<Message> {
   });
 }
 
+function settle(
+  { rpc }: Outgoing,
+  bytes: Buffer | undefined,
+  resolve: (answer: Message) => void,
+  reject: (error: ServiceError) => void,
+): void {
+  try {
+    if (bytes === undefined) throw new Error(`${rpc.name} answered nothing`);
+    resolve(fromBinary(rpc.output, bytes));
+  } catch (error) {
+    reject(toServiceError(error));
+  }
+}
+
 /** Opens a call; it must be started next. */
-export function openCall({ channel, path, deadlineAtMs }: Outgoing): ChannelCall {
-  return channel.createCall(path, deadlineAtMs, null, null, null);
+export function openCall({ channel, rpc, deadline }: Outgoing): ChannelCall {
+  return channel.createCall(rpc.path, Date.now() + deadline.remainingMs(), null, null, null);
 }
 
 /** Sends the one request of a started call. */
 export function sendRequest(call: ChannelCall, { bytes }: Outgoing): void {
-  call.sendMessageWithContext({}, bytes);
+  call.sendMessageWithContext({}, asBuffer(bytes));
   call.halfClose();
 }
 
@@ -66,21 +70,7 @@ export function cancelWithSignal(call: ChannelCall, signal: AbortSignal | undefi
 
 function nothing(): void {}
 
-function decodeAnswer(
-  method: DescMethod,
-  bytes: Buffer | undefined,
-  resolve: (answer: Message) => void,
-  reject: (error: ServiceError) => void,
-): void {
-  try {
-    if (bytes === undefined) throw new Error(`${method.parent.typeName}/${method.name} answered nothing`);
-    resolve(fromBinary(method.output, bytes));
-  } catch (error) {
-    reject(toServiceError(error));
-  }
-}
-
-/** The error a callee's status stands for; one that must not be repeated is marked so. */
+/** The error a callee's status stands for, marked with what the status says about repeating. */
 export function toError(status: StatusObject): ServiceError {
   const details = status.metadata.get("grpc-status-details-bin")[0];
   const error = fromStatus({
@@ -88,6 +78,12 @@ export function toError(status: StatusObject): ServiceError {
     message: status.details,
     details: typeof details === "string" ? undefined : details,
   });
-  if (forbidsRetry(status.metadata)) markExhausted(error);
+  if (forbidsRetry(status)) markExhausted(error);
+  if (neverArrived(status)) markUnprocessed(error);
   return error;
+}
+
+// grpc-js tells its own retrying layer, which is left out here, how far a failed call has come.
+function neverArrived(status: StatusObject): boolean {
+  return "progress" in status && (status.progress === "NOT_STARTED" || status.progress === "REFUSED");
 }

@@ -1,5 +1,6 @@
 import { Server } from "@grpc/grpc-js";
 import type { RpcMethod } from "./method.ts";
+import { guardWire } from "./wire-guard.ts";
 
 /** How much a server takes before it refuses. grpc-js has practically no limits of its own. */
 export interface ServerLimits {
@@ -7,6 +8,8 @@ export interface ServerLimits {
   readonly maxConcurrentStreams: number;
   /** Bytes of all headers of one call. 16 KiB: a token of 4 KiB and room. */
   readonly maxMetadataBytes: number;
+  /** How long a caller may take to send its one message. */
+  readonly requestTimeoutMs: number;
   /** Megabytes that one connection may make the process buffer. */
   readonly maxSessionMemoryMb: number;
   /** After this long without a frame the peer is asked for a sign of life. */
@@ -25,6 +28,7 @@ export interface ServerLimits {
 export const defaultLimits: ServerLimits = {
   maxConcurrentStreams: 1_000,
   maxMetadataBytes: 16 * 1024,
+  requestTimeoutMs: 10_000,
   maxSessionMemoryMb: 64,
   keepaliveMs: 30_000,
   keepaliveTimeoutMs: 10_000,
@@ -45,6 +49,7 @@ export function createBoundedServer(methods: readonly RpcMethod[], limits: Serve
     "grpc.max_connection_age_ms": limits.maxConnectionAgeMs,
     "grpc.max_connection_age_grace_ms": limits.maxConnectionAgeGraceMs,
     "grpc.enable_channelz": 0,
+    interceptors: [guardWire(limits.requestTimeoutMs)],
   });
   limitMetadata(server, limits.maxMetadataBytes);
   return server;

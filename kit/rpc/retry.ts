@@ -2,8 +2,9 @@ import { Code } from "#gen/google/rpc/code_pb.ts";
 import { Retry } from "#gen/souk/options/v1/options_pb.ts";
 import { ServiceError } from "#kit/errors/errors.ts";
 import { backoffMs, type Deadline, delay } from "#kit/time/time.ts";
-import { isExhausted, markExhausted } from "./exhausted.ts";
+
 import type { RpcMethod } from "./method.ts";
+import { isExhausted, isUnprocessed, markExhausted } from "./retry-marks.ts";
 
 /** More than two repeats of a call that fails at once only add load to a callee that has too much. */
 const maxRetries = 2;
@@ -53,7 +54,8 @@ export interface RetryTerms {
 
 /**
  * Runs `attempt`, and again after UNAVAILABLE, with full jitter between, as long as terms and budget allow. An error that
- * was repeated in vain is marked, and the server this runs in tells its own caller not to repeat it.
+ * was repeated in vain is marked, and the server this runs in tells its own caller not to repeat it. A call that the
+ * callee never saw (it was closing the connection) is sent again at once, whatever its terms.
  */
 export async function withRetries<T>(attempt: () => Promise<T>, terms: RetryTerms): Promise<T> {
   terms.budget.earn();
@@ -61,15 +63,23 @@ export async function withRetries<T>(attempt: () => Promise<T>, terms: RetryTerm
     try {
       return await attempt();
     } catch (error) {
-      if (!isUnavailable(error) || terms.retries === 0 || isExhausted(error)) throw error;
-      const waitMs = backoffMs(failures, { baseMs: 50, maxMs: 1_000 });
-      if (failures > terms.retries || waitMs >= terms.deadline.remainingMs() || !terms.budget.spend()) {
-        markExhausted(error);
-        throw error;
-      }
-      await delay(waitMs, terms.signal);
+      if (!isUnavailable(error)) throw error;
+      if (!(failures <= maxRetries && isUnprocessed(error))) await waitForNext(error, failures, terms);
     }
   }
+}
+
+// Throws the error where there is no next time.
+async function waitForNext(error: ServiceError, failures: number, terms: RetryTerms): Promise<void> {
+  if (terms.retries === 0 || isExhausted(error)) throw error;
+  const waitMs = backoffMs(failures, { baseMs: 50, maxMs: 1_000 });
+  if (failures > terms.retries || waitMs >= terms.deadline.remainingMs() || !terms.budget.spend()) {
+    markExhausted(error);
+    throw error;
+  }
+  await delay(waitMs, terms.signal).catch(() => {
+    throw error;
+  });
 }
 
 function isUnavailable(error: unknown): error is ServiceError {

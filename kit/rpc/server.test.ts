@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { createClient } from "./client.ts";
-import { allowed, sku, startInventory } from "./fixture/inventory.ts";
+import { allowed, sku, startInventory } from "./tests/inventory.ts";
 
 it("a call is answered by the method's handler", async () => {
   await using inventory = await startInventory();

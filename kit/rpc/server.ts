@@ -15,6 +15,7 @@ import { traces } from "./interceptors/traces.ts";
 import { validation } from "./interceptors/validation.ts";
 import { createBoundedServer, defaultLimits, type ServerLimits } from "./limits.ts";
 import { type RpcMethod, readMethods } from "./method.ts";
+import { addReflection } from "./reflection.ts";
 import type { RpcService, Verify } from "./rpc.ts";
 import { serveMethod } from "./serve.ts";
 import type { ServerCall } from "./server-call.ts";
@@ -61,6 +62,11 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     server,
     options.services.map(({ descriptor }) => descriptor.typeName),
   );
+  if (options.reflection)
+    addReflection(
+      server,
+      options.services.map(({ descriptor }) => descriptor),
+    );
   const interceptors = interceptorsFor(options);
   const streams = new Set<ServerCall>();
   for (const { method, handler } of served)

@@ -16,7 +16,13 @@ import {
 } from "@bufbuild/protobuf";
 import { policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
 import type { ServiceError } from "#kit/errors/errors.ts";
-import { type Answer, type Outcome, type RememberedCommand, recall, runRemembered } from "#kit/idempotency/idempotency.ts";
+import {
+  type Answer,
+  type Outcome,
+  type RememberedCommand,
+  recall,
+  runRemembered,
+} from "#kit/idempotency/idempotency.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { RpcService, StreamHandler, UnaryHandler } from "#kit/rpc/rpc.ts";
@@ -145,7 +151,13 @@ async function runOnce(_method: DescMethod, spec: AnyCommand, db: Database, requ
   return decided as never;
 }
 
-async function runUnderKey(method: DescMethod, spec: AnyCommand, db: Database, request: AnyMessage, call: Call) {
+async function runUnderKey(
+  method: DescMethod,
+  spec: AnyCommand,
+  db: Database,
+  request: AnyMessage,
+  call: Call,
+) {
   const remembered = toRemembered(method, request, call);
   const earlier = await intendUnlessAnswered(spec, db, remembered, request, call);
   const answer =
@@ -172,7 +184,10 @@ async function intendUnlessAnswered(
   if (!intend) return undefined;
   let answer: Answer | undefined;
   const work = async (tx: Transaction) => {
-    const [recalled, intended] = await Promise.allSettled([recall(tx, remembered), intend(tx, request, call)]);
+    const [recalled, intended] = await Promise.allSettled([
+      recall(tx, remembered),
+      intend(tx, request, call),
+    ]);
     if (recalled.status === "rejected") throw recalled.reason;
     answer = recalled.value;
     if (answer) throw new AlreadyAnswered();

@@ -4,68 +4,12 @@
  * Start: config → database (migrated) → NATS and streams → clients → wiring → listening → relay, consumers, sagas, jobs →
  * ready. Stop: not ready → calls drained → loops ended → connections closed. Nothing calls `process.exit`.
  */
-import type { DescService } from "@bufbuild/protobuf";
-import { createCache, type Cache } from "#kit/cache/cache.ts";
 import { type Environment, processEnv, type ServiceConfig } from "#kit/config/config.ts";
-import type { Consumer } from "#kit/inbox/inbox.ts";
-import type { Database, Transaction } from "#kit/postgres/postgres.ts";
-import type { Client } from "#kit/rpc/client.ts";
-import type { Saga, SagaDefinition } from "#kit/saga/definition.ts";
-import type { SagaStart } from "#kit/saga/saga.ts";
-import { createLogger, createMetrics, type Logger, type Metrics } from "#kit/telemetry/telemetry.ts";
-import type { ServiceRpcs } from "./handlers.ts";
+import { createLogger, createMetrics } from "#kit/telemetry/telemetry.ts";
+import type { RunningService, ServiceDefinition } from "./definition.ts";
 import { start } from "./start.ts";
 
-/** What a service is given to work with. */
-export interface Resources {
-  readonly db: Database;
-  readonly cache: Cache;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  /** A client of another service, which calls with this service's own token. Closed with the service. */
-  client<S extends DescService>(descriptor: S, url: string): Client<S>;
-  /** Starts a saga in a transaction and returns its id. */
-  startSaga<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
-  /** The newest saga of a definition about a subject, as recorded. */
-  findSaga(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
-  /** Aborts when the service stops. */
-  readonly signal: AbortSignal;
-}
-
-/** Work that a service does by itself, again and again. */
-export interface Job {
-  readonly name: string;
-  /** Pause between the end of one run and the start of the next, in milliseconds. */
-  readonly everyMs: number;
-  /** A failed run is logged and tried again after the pause. */
-  run(): Promise<void>;
-}
-
-/** The kinds of work a service does. */
-export interface Wiring {
-  readonly rpcs: readonly ServiceRpcs[];
-  readonly consumers?: readonly Consumer[];
-  readonly sagas?: readonly SagaDefinition<never>[];
-  readonly jobs?: readonly Job[];
-}
-
-/** A service, as data. */
-export interface ServiceDefinition<Config extends ServiceConfig = ServiceConfig> {
-  /** The service's folder, database and token client. */
-  readonly name: string;
-  readonly migrations: URL;
-  readConfig(env: Environment): Config;
-  wire(resources: Resources, config: Config): Wiring;
-}
-
-/** A service that is up. */
-export interface RunningService {
-  /** Port of gRPC. */
-  readonly port: number;
-  readonly metricsPort: number;
-  /** Ends the service; safe to call twice. */
-  stop(): Promise<void>;
-}
+export type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
 
 /** Declares a service. */
 export const defineService = <Config extends ServiceConfig>(
@@ -83,7 +27,9 @@ export async function startService<Config extends ServiceConfig>(
 }
 
 /** Runs a service as this process until SIGTERM or SIGINT. */
-export async function run<Config extends ServiceConfig>(definition: ServiceDefinition<Config>): Promise<void> {
+export async function run<Config extends ServiceConfig>(
+  definition: ServiceDefinition<Config>,
+): Promise<void> {
   await runUntilSignalled(() => startService(definition, processEnv()));
 }
 
@@ -102,4 +48,3 @@ export async function runUntilSignalled(startUp: () => Promise<{ stop(): Promise
   setTimeout(() => process.exit(1), stopTimeoutMs).unref();
   await running.stop();
 }
-

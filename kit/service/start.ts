@@ -1,4 +1,4 @@
-import { createTokenVerifier, createServiceToken } from "#kit/auth/auth.ts";
+import { createServiceToken, createTokenVerifier } from "#kit/auth/auth.ts";
 import { createCache } from "#kit/cache/cache.ts";
 import type { ServiceConfig } from "#kit/config/config.ts";
 import { runConsumers } from "#kit/inbox/consume.ts";
@@ -6,15 +6,15 @@ import { streamName, streamSubjects } from "#kit/nats/event-names.ts";
 import { connectNats, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import { openOutbox } from "#kit/outbox/outbox.ts";
 import { createRelay } from "#kit/outbox/relay.ts";
-import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
 import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
+import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
 import { createClient } from "#kit/rpc/client.ts";
 import { createRpcServer } from "#kit/rpc/server.ts";
 import { createSagaEngine, type SagaEngine } from "#kit/saga/saga.ts";
 import { type Logger, type Metrics, startSidePort, startTracing } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
+import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
 import { bindHandlers } from "./handlers.ts";
-import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./service.ts";
 
 /** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
 interface Parts<Config extends ServiceConfig> {
@@ -102,7 +102,11 @@ async function openDatabase<Config extends ServiceConfig>({ definition, config, 
 /** Hands the service its resources. The engine is made from what the wiring names, so the wiring reaches it by need. */
 function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) {
   const { definition, config, log, metrics, stack, stopping } = parts;
-  const cache = createCache({ redisUrl: config.redisUrl, prefix: `${config.eventPrefix}:${definition.name}`, log });
+  const cache = createCache({
+    redisUrl: config.redisUrl,
+    prefix: `${config.eventPrefix}:${definition.name}`,
+    log,
+  });
   stack.defer(() => cache.close());
   const token = createServiceToken({
     issuer: config.tokenIssuer,
@@ -130,7 +134,13 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
     signal: stopping.signal,
   };
   const wiring = definition.wire(resources, config);
-  engine = createSagaEngine({ db, definitions: wiring.sagas ?? [], leaseMs: config.sagaLeaseMs, log, metrics });
+  engine = createSagaEngine({
+    db,
+    definitions: wiring.sagas ?? [],
+    leaseMs: config.sagaLeaseMs,
+    log,
+    metrics,
+  });
   return { wiring, engine };
 }
 
@@ -157,7 +167,9 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
   }
   const consumers = wiring.consumers ?? [];
   const service = definition.name;
-  loops.push(runConsumers({ service, consumers, prefix: config.eventPrefix, db, nats, log, metrics }, signal));
+  loops.push(
+    runConsumers({ service, consumers, prefix: config.eventPrefix, db, nats, log, metrics }, signal),
+  );
   // In an object, since an async function would wait for a promise that it returns.
   return { ended: Promise.all(loops) };
 }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Answers, Outcome } from "../answers.ts";
+import type { Answers, Attempt, Outcome } from "../answers.ts";
 import type { Handle, PlainReply, SandboxReply, SandboxRequest } from "../http.ts";
 import type { Ledger } from "../ledger.ts";
 import { ledgerReply, matchesQuery } from "../ledger-view.ts";
@@ -53,7 +53,8 @@ export function createHandle(processor: Processor): Handle {
     const requestId = newId("req");
     const headers = { "request-id": requestId, "stripe-version": versionOf(request.headers) };
     try {
-      const reply = await answer(processor, keys, request, requestId);
+      if (request.path !== "/health" && !keys.has(request.headers.authorization ?? "")) throw unauthorized();
+      const reply = await answer(processor, request, requestId);
       return { ...reply, headers: { ...headers, ...reply.headers } };
     } catch (cause) {
       if (!(cause instanceof Problem)) throw cause;
@@ -71,7 +72,6 @@ export const plainReply: PlainReply = (status, message) => {
 
 async function answer(
   processor: Processor,
-  keys: ReadonlySet<string>,
   request: SandboxRequest,
   requestId: string,
 ): Promise<SandboxReply> {
@@ -80,7 +80,6 @@ async function answer(
     await processor.ledger.settled();
     return ok({ status: "ok" });
   }
-  if (!keys.has(request.headers.authorization ?? "")) throw unauthorized();
   if (method === "POST") return post(processor, request, requestId);
   if (method !== "GET") throw unknownRoute(method, path);
   if (path === "/sandbox/ledger") return ledgerReply(processor.ledger, matchesQuery(request.query));
@@ -102,7 +101,7 @@ function get(accounts: Accounts, { path, query }: SandboxRequest): object {
 
 async function post(processor: Processor, request: SandboxRequest, requestId: string): Promise<SandboxReply> {
   const key = keyOf(request.headers);
-  const command = readCommand(processor, request.path, readForm(request));
+  const command = readCommand(processor.accounts, request.path, readForm(request));
   const attempt = { key, method: "POST", path: request.path, body: request.body, requestId };
   let announcements: Announcement[] = [];
   const outcome = await processor.answers.once(attempt, command.slow ? processor.config.slowMs : 0, () => {
@@ -110,8 +109,10 @@ async function post(processor: Processor, request: SandboxRequest, requestId: st
     announcements = applied.announcements;
     return applied.effect;
   });
-  for (const announcement of announcements) announce(processor, announcement, requestId, key);
-  return replyOf(outcome, key ?? "");
+  for (const announcement of announcements) announce(processor, announcement, attempt);
+  const reply = replyOf(outcome, key ?? "");
+  const withheld = outcome.outcome === "answered" && outcome.withheld;
+  return withheld ? { ...reply, withholdMs: processor.config.withholdMs } : reply;
 }
 
 /** Carries a command out; a refusal that depends on the state becomes an answer that is remembered. */
@@ -126,12 +127,12 @@ function applyCommand(command: Command): Applied {
   }
 }
 
-function readCommand({ accounts, config }: Processor, path: string, form: Form): Command {
-  if (path === "/v1/payment_intents") return createCommand(accounts, form, config.withholdMs);
+function readCommand(accounts: Accounts, path: string, form: Form): Command {
+  if (path === "/v1/payment_intents") return createCommand(accounts, form);
   if (path === "/v1/refunds") return refundCommand(accounts, form);
   const [, version, resource, id, action, rest] = path.split("/");
   if (version === "v1" && resource === "payment_intents" && id !== undefined && rest === undefined) {
-    if (action === "confirm") return confirmCommand(accounts, id, form, config.withholdMs);
+    if (action === "confirm") return confirmCommand(accounts, id, form);
     if (action === "capture") return captureCommand(accounts, id, form);
     if (action === "cancel") return cancelCommand(accounts, id, form);
   }
@@ -166,15 +167,10 @@ function replyOf(outcome: Outcome, key: string): SandboxReply {
     headers["original-request"] = String(outcome.firstRequestId);
     return { status: outcome.status, headers, body: outcome.body };
   }
-  return { status: outcome.status, headers, body: outcome.body, withholdMs: outcome.withholdMs };
+  return { status: outcome.status, headers, body: outcome.body };
 }
 
-function announce(
-  { webhooks }: Processor,
-  { type, object }: Announcement,
-  requestId: string,
-  key: string | undefined,
-): void {
+function announce({ webhooks }: Processor, { type, object }: Announcement, attempt: Attempt): void {
   if (!webhooks?.wants(type)) return;
   const id = newId("evt");
   const event = {
@@ -185,7 +181,7 @@ function announce(
     data: { object: object() },
     livemode: false,
     pending_webhooks: 1,
-    request: { id: requestId, idempotency_key: key ?? null },
+    request: { id: attempt.requestId, idempotency_key: attempt.key ?? null },
     type,
   };
   webhooks.send(id, JSON.stringify(event));

@@ -250,7 +250,7 @@ describe("idempotency keys", () => {
 
   test("twenty at once with one key make one charge", async () => {
     const options = { idempotencyKey: "at-once", maxNetworkRetries: 10 };
-    const params = { metadata: { saga: "saga_at_once" } };
+    const params = { payment_method: "pm_card_slow", metadata: { saga: "saga_at_once" } };
     const intents = await Promise.all(Array.from({ length: 20 }, () => charge(params, options)));
     expect(new Set(intents.map(({ id }) => id)).size).toBe(1);
     expect(await ledgerOf("metadata[saga]=saga_at_once")).toHaveLength(1);

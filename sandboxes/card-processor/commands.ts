@@ -53,15 +53,15 @@ const CANCEL_REASONS = ["none", "duplicate", "fraudulent", "requested_by_custome
 const REFUND_REASONS = ["none", "duplicate", "fraudulent", "requested_by_customer"] as const;
 
 /** POST /v1/payment_intents */
-export function createCommand(accounts: Accounts, form: Form, withholdMs: number): Command {
+export function createCommand(accounts: Accounts, form: Form): Command {
   refuseUnknown(form, CREATE_PARAMETERS);
   const paymentMethod = optionalText(form, "payment_method");
   const card = paymentMethod === undefined ? {} : cardOf(paymentMethod);
-  const confirm = oneOf(form, "confirm", ["true", "false"], "false") === "true";
+  const confirm = oneOf(form, "confirm", ["false", "true"]) === "true";
   if (confirm && paymentMethod === undefined) throw parameterMissing("payment_method");
   const chosen = {
     amount: requiredAmount(form, "amount"),
-    capture_method: oneOf(form, "capture_method", ["automatic", "manual"], "automatic"),
+    capture_method: oneOf(form, "capture_method", ["automatic", "manual"]),
     currency: requiredCurrency(form),
     description: optionalText(form, "description") ?? null,
     metadata: readMetadata(form),
@@ -69,20 +69,20 @@ export function createCommand(accounts: Accounts, form: Form, withholdMs: number
   };
   const apply = () => {
     const intent = createIntent({ ...chosen, created: accounts.intents.nextCreated() });
-    if (confirm) return applyCharge(accounts, confirmIntent(intent, undefined), withholdMs);
+    if (confirm) return withhold(applyCharge(accounts, confirmIntent(intent, undefined)));
     accounts.intents.put(intent);
-    return applied("created", 0, intent, announce("payment_intent.created", intent));
+    return applied({ kind: "created", amount: 0, intent }, announce("payment_intent.created", intent));
   };
   return { intentId: undefined, slow: confirm && card.slow === true, apply };
 }
 
 /** POST /v1/payment_intents/:id/confirm */
-export function confirmCommand(accounts: Accounts, id: string, form: Form, withholdMs: number): Command {
+export function confirmCommand(accounts: Accounts, id: string, form: Form): Command {
   refuseUnknown(form, CONFIRM_PARAMETERS);
   const paymentMethod = optionalText(form, "payment_method");
   const method = paymentMethod ?? intentOf(accounts, id).payment_method;
   const slow = method !== null && cardOf(method).slow === true;
-  const apply = () => applyCharge(accounts, confirmIntent(intentOf(accounts, id), paymentMethod), withholdMs);
+  const apply = () => withhold(applyCharge(accounts, confirmIntent(intentOf(accounts, id), paymentMethod)));
   return { intentId: id, slow, apply };
 }
 
@@ -91,21 +91,24 @@ export function captureCommand(accounts: Accounts, id: string, form: Form): Comm
   refuseUnknown(form, CAPTURE_PARAMETERS);
   const amount = optionalAmount(form, "amount_to_capture");
   intentOf(accounts, id);
-  const apply = () => applyCharge(accounts, captureIntent(intentOf(accounts, id), amount), undefined);
+  const apply = () => applyCharge(accounts, captureIntent(intentOf(accounts, id), amount));
   return { intentId: id, slow: false, apply };
 }
 
 /** POST /v1/payment_intents/:id/cancel */
 export function cancelCommand(accounts: Accounts, id: string, form: Form): Command {
   refuseUnknown(form, CANCEL_PARAMETERS);
-  const reason = oneOf(form, "cancellation_reason", CANCEL_REASONS, "none");
+  const reason = oneOf(form, "cancellation_reason", CANCEL_REASONS);
   intentOf(accounts, id);
   const apply = () => {
     const before = intentOf(accounts, id);
     const now = Math.floor(Date.now() / 1000);
     const intent = cancelIntent(before, reason === "none" ? null : reason, now);
     accounts.intents.put(intent);
-    return applied("canceled", before.amount_capturable, intent, announce("payment_intent.canceled", intent));
+    return applied(
+      { kind: "canceled", amount: before.amount_capturable, intent },
+      announce("payment_intent.canceled", intent),
+    );
   };
   return { intentId: id, slow: false, apply };
 }
@@ -115,7 +118,7 @@ export function refundCommand(accounts: Accounts, form: Form): Command {
   refuseUnknown(form, REFUND_PARAMETERS);
   const id = optionalText(form, "payment_intent");
   if (id === undefined) throw parameterMissing("payment_intent");
-  const reason = oneOf(form, "reason", REFUND_REASONS, "none");
+  const reason = oneOf(form, "reason", REFUND_REASONS);
   const chosen = {
     amount: optionalAmount(form, "amount"),
     metadata: readMetadata(form),
@@ -128,7 +131,7 @@ export function refundCommand(accounts: Accounts, form: Form): Command {
     const refund = createRefund(intent, refundedOf(accounts, id), { ...chosen, created });
     addRefund(accounts, refund);
     const total = refundedOf(accounts, id);
-    const effect = effectOf("refunded", refund.amount, intent, refund);
+    const effect = effectOf({ kind: "refunded", amount: refund.amount, intent }, refund);
     effect.fields.refund = refund.id;
     return {
       effect,
@@ -138,35 +141,37 @@ export function refundCommand(accounts: Accounts, form: Form): Command {
   return { intentId: id, slow: false, apply };
 }
 
-function applyCharge(
-  accounts: Accounts,
-  { kind, intent, decline }: Charged,
-  withholdMs: number | undefined,
-): Applied {
+/** A sum that an intent moved, or failed to. */
+type Movement = { kind: string; amount: number; intent: PaymentIntent };
+
+function applyCharge(accounts: Accounts, { kind, intent, decline }: Charged): Applied {
   accounts.intents.put(intent);
   if (decline) {
     const answer = { error: { ...decline, payment_intent: toWire(intent) } };
-    const effect = { ...effectOf("declined", intent.amount, intent, answer), status: 402 };
+    const effect = { ...effectOf({ kind, amount: intent.amount, intent }, answer), status: 402 };
     const failed = intent.status === "requires_payment_method";
     return { effect, announcements: failed ? announce("payment_intent.payment_failed", intent) : [] };
   }
-  const type = kind === "captured" ? "payment_intent.succeeded" : "payment_intent.amount_capturable_updated";
-  const amount = kind === "captured" ? intent.amount_received : intent.amount_capturable;
-  const { effect, announcements } = applied(kind, amount, intent, announce(type, intent));
-  const withholds = intent.payment_method !== null && cardOf(intent.payment_method).withholdsAnswer;
-  return { effect: withholds ? { ...effect, withholdMs } : effect, announcements };
+  if (kind === "captured") {
+    const amount = intent.amount_received;
+    return applied({ kind, amount, intent }, announce("payment_intent.succeeded", intent));
+  }
+  const amount = intent.amount_capturable;
+  return applied({ kind, amount, intent }, announce("payment_intent.amount_capturable_updated", intent));
 }
 
-function applied(
-  kind: string,
-  amount: number,
-  intent: PaymentIntent,
-  announcements: Announcement[],
-): Applied {
-  return { effect: effectOf(kind, amount, intent, toWire(intent)), announcements };
+/** A charge whose answer never reaches its first caller, when the card is the one for that. */
+function withhold({ effect, announcements }: Applied): Applied {
+  const method = effect.fields.payment_method;
+  const withheld = typeof method === "string" && cardOf(method).withholdsAnswer === true;
+  return { effect: { ...effect, withheld }, announcements };
 }
 
-function effectOf(kind: string, amount: number, intent: PaymentIntent, answer: unknown): Effect {
+function applied(movement: Movement, announcements: Announcement[]): Applied {
+  return { effect: effectOf(movement, toWire(movement.intent)), announcements };
+}
+
+function effectOf({ kind, amount, intent }: Movement, answer: unknown): Effect {
   const fields = {
     payment_intent: intent.id,
     amount,

@@ -6,6 +6,9 @@ const MAX_METADATA_KEYS = 50;
 const MAX_METADATA_KEY_LENGTH = 40;
 const MAX_METADATA_VALUE_LENGTH = 500;
 
+/** The least and the greatest number allowed. */
+export type Bounds = { min: number; max: number };
+
 /** Refuses parameters that are neither read nor known to be harmless, so that a typing error is not lost in silence. */
 export function refuseUnknown(form: Form, known: ReadonlySet<string>): void {
   for (const name of Object.keys(form)) {
@@ -28,14 +31,9 @@ export function requiredText(form: Form, name: string): string {
   return value;
 }
 
-/** Reads one of a few words; `fallback` when it is absent. */
-export function oneOf<Word extends string>(
-  form: Form,
-  name: string,
-  words: readonly Word[],
-  fallback: Word,
-): Word {
-  const value = optionalText(form, name) ?? fallback;
+/** Reads one of a few words; the first of them when it is absent. */
+export function oneOf<Word extends string>(form: Form, name: string, words: readonly Word[]): Word {
+  const value = optionalText(form, name) ?? words[0];
   const word = words.find((candidate) => candidate === value);
   if (word === undefined)
     throw invalidRequest(`Invalid ${name}: must be one of ${words.join(", ")}`, { param: name });
@@ -43,7 +41,7 @@ export function oneOf<Word extends string>(
 }
 
 /** Reads a whole number within bounds; undefined when it is absent. */
-export function optionalInteger(form: Form, name: string, min: number, max: number): number | undefined {
+export function optionalInteger(form: Form, name: string, { min, max }: Bounds): number | undefined {
   const value = optionalText(form, name);
   if (value === undefined) return undefined;
   const number = /^-?\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
@@ -54,7 +52,7 @@ export function optionalInteger(form: Form, name: string, min: number, max: numb
 
 /** Reads an amount of money in minor units. */
 export function optionalAmount(form: Form, name: string): number | undefined {
-  return optionalInteger(form, name, 1, MAX_AMOUNT);
+  return optionalInteger(form, name, { min: 1, max: MAX_AMOUNT });
 }
 
 /** Reads an amount of money in minor units that must be there. */

@@ -63,7 +63,7 @@ function readPageQuery<T extends Listed>(form: Form, collection: Collection<T>):
 }
 
 function readLimit(form: Form): number {
-  return optionalInteger(form, "limit", 1, MAX_LIMIT) ?? DEFAULT_LIMIT;
+  return optionalInteger(form, "limit", { min: 1, max: MAX_LIMIT }) ?? DEFAULT_LIMIT;
 }
 
 function readCursor<T extends Listed>(form: Form, name: string, collection: Collection<T>): T | undefined {
@@ -92,5 +92,5 @@ function readCreated(form: Form): { createdFrom?: number; createdTo?: number } {
 }
 
 function readSecond(form: Form, name: string): number | undefined {
-  return optionalInteger(form, name, 0, MAX_SECONDS);
+  return optionalInteger(form, name, { min: 0, max: MAX_SECONDS });
 }

@@ -107,10 +107,13 @@ function book(carrier: Carrier, request: SandboxRequest): Promise<SandboxReply> 
   const booking = readBooking(request.body);
   const behavior = behaviorOf(booking.destination);
   const apply = () => {
-    const shipment = bookShipment(booking, new Date(), shipments.nextCreated(), config.currency);
+    const shipment = bookShipment(booking, {
+      now: new Date(),
+      created: shipments.nextCreated(),
+      currency: config.currency,
+    });
     shipments.put(shipment);
-    const effect = { ...effectOf("booked", shipment), status: 201 };
-    return behavior === "withhold" ? { ...effect, withholdMs: config.withholdMs } : effect;
+    return { ...effectOf("booked", shipment), status: 201, withheld: behavior === "withhold" };
   };
   const delayMs = behavior === "slow" ? config.slowMs : 0;
   return once(carrier, request, { delayMs, refused: { reference: booking.reference }, apply });
@@ -152,10 +155,16 @@ type Work = {
   apply(): Effect;
 };
 
-async function once({ answers }: Carrier, request: SandboxRequest, work: Work): Promise<SandboxReply> {
+async function once(
+  { answers, config }: Carrier,
+  request: SandboxRequest,
+  work: Work,
+): Promise<SandboxReply> {
   const { path, body, headers } = request;
   const attempt = { key: keyOf(headers), method: "POST", path, body, requestId: randomUUID() };
-  return replyOf(await answers.once(attempt, work.delayMs ?? 0, () => orRefusal(work)));
+  const outcome = await answers.once(attempt, work.delayMs ?? 0, () => orRefusal(work));
+  const withheld = outcome.outcome === "answered" && outcome.withheld;
+  return withheld ? { ...replyOf(outcome), withholdMs: config.withholdMs } : replyOf(outcome);
 }
 
 /** A refusal that depends on address or state becomes an answer that is remembered. */
@@ -183,7 +192,7 @@ function replyOf(outcome: Outcome): SandboxReply {
   if (outcome.outcome === "other_request") throw keyOfOtherRequest();
   const { status, body } = outcome;
   if (outcome.outcome === "replayed") return { status, headers: { "idempotent-replayed": "true" }, body };
-  return { status, body, withholdMs: outcome.withholdMs };
+  return { status, body };
 }
 
 function listByReference(shipments: Collection<Shipment>, query: string): object {

@@ -37,13 +37,11 @@ export function behaviorOf({ postal_code }: Destination): AddressBehavior {
   return postal_code === "TIMEOUT" ? "withhold" : "accept";
 }
 
+/** What the carrier adds to a booking; `created` is in seconds. */
+export type BookingTerms = { now: Date; created: number; currency: string };
+
 /** Books a shipment; throws `address_refused` for the test addresses that stand for it. */
-export function bookShipment(
-  request: BookingRequest,
-  now: Date,
-  created: number,
-  currency: string,
-): Shipment {
+export function bookShipment(request: BookingRequest, { now, created, currency }: BookingTerms): Shipment {
   if (behaviorOf(request.destination) === "refuse") throw addressRefused(request.destination.postal_code);
   const token = randomUUID().replaceAll("-", "");
   return {

@@ -1,15 +1,20 @@
 import type { Transaction } from "#kit/postgres/postgres.ts";
-import { type ConfirmedOrder, commitHeld, type ReservationChange } from "./reservation-store.ts";
+import { type Announcing, announceThresholds } from "./announcements.ts";
+import { type ConfirmedOrder, commit, type Sale } from "./reservation-store.ts";
 
-/** Commits reservations, gathering those that are asked for together in one transaction. */
+/** Turns reservations into sales, those that are asked for together in one transaction in one statement. */
 export interface OrderCommits {
-  /** Resolves to undefined where the order has no reservation of that id. */
-  commit(tx: Transaction, order: ConfirmedOrder): Promise<ReservationChange | undefined>;
+  /**
+   * Resolves to undefined where the order has no reservation of that id.
+   * @throws Error when pieces that had gone back to stock are too few for several orders at once: asked for one by one,
+   *   each is judged for itself, which is what the inbox does with a batch that failed.
+   */
+  commit(announcing: Announcing, order: ConfirmedOrder): Promise<Sale | undefined>;
 }
 
 interface Batch {
   readonly orders: ConfirmedOrder[];
-  readonly committed: Promise<Map<string, ReservationChange>>;
+  readonly sales: Promise<Map<string, Sale>>;
 }
 
 /**
@@ -18,21 +23,32 @@ interface Batch {
  */
 export function createOrderCommits(): OrderCommits {
   const batches = new WeakMap<Transaction, Batch>();
-  const openBatch = (tx: Transaction): Batch => {
+  const openBatch = (announcing: Announcing): Batch => {
     const orders: ConfirmedOrder[] = [];
-    const committed = Promise.resolve().then(() => {
-      batches.delete(tx);
-      return commitHeld(tx, orders);
+    const sales = Promise.resolve().then(() => {
+      batches.delete(announcing.tx);
+      return commitAll(announcing, orders);
     });
-    const batch = { orders, committed };
-    batches.set(tx, batch);
+    const batch = { orders, sales };
+    batches.set(announcing.tx, batch);
     return batch;
   };
   return {
-    async commit(tx, order) {
-      const batch = batches.get(tx) ?? openBatch(tx);
+    async commit(announcing, order) {
+      const batch = batches.get(announcing.tx) ?? openBatch(announcing);
       batch.orders.push(order);
-      return (await batch.committed).get(order.orderId);
+      return (await batch.sales).get(order.orderId);
     },
   };
+}
+
+async function commitAll(
+  announcing: Announcing,
+  orders: readonly ConfirmedOrder[],
+): Promise<Map<string, Sale>> {
+  const { sales, changes } = await commit(announcing.tx, orders);
+  const short = [...sales.values()].some((sale) => sale.shortSkus.length > 0);
+  if (short && orders.length > 1) throw new Error("too few pieces for several confirmed orders at once");
+  announceThresholds(announcing, changes);
+  return sales;
 }

@@ -60,77 +60,66 @@ export const releaseReservation = statement(
 );
 
 /**
- * $1 orders, $2 their reservations. Turns the held ones into sales, all together: the orders that a consumer has at hand
- * are one statement and one ascending walk over the stock rows, however many they are. Others come back unchanged.
+ * $1 orders, $2 their reservations. Turns reservations into sales, all together: the confirmed orders that a consumer has
+ * at hand are one statement and one ascending walk over the stock rows, however many they are. Held pieces are simply
+ * sold; those of a reservation that had ended are taken again from what is available, all of an order's lines or none.
+ * Orders are served in order of id; the sum runs over refused ones too, so only a shortage of the first is certain.
+ * First the orders as they were, then the stock whose available pieces changed.
  */
-export const commitHeldReservations = statement(
-  "inventory-commit-held-reservations",
+export const commitReservations = statement(
+  "inventory-commit-reservations",
   `with clock as materialized (select souk_now() as time),
    found as materialized (
      select reservations.* from unnest($1::text[], $2::text[]) as confirmed (order_id, reservation_id)
      join reservations using (order_id, reservation_id) order by reservations.order_id for update of reservations
    ),
    line as materialized (
-     select found.order_id, line.sku, line.quantity
-     from found cross join unnest(found.skus, found.quantities) as line (sku, quantity) where found.status = 'held'
+     select found.order_id, found.status = 'held' as held, line.sku, line.quantity
+     from found cross join unnest(found.skus, found.quantities) as line (sku, quantity)
+     where found.status <> 'committed'
    ),
-   total as (select sku, sum(quantity)::integer as quantity from line group by sku),
    locked as materialized (
-     select stock.sku, total.quantity from total join stock using (sku) order by stock.sku for update of stock
+     select sku, on_hand - reserved as available from stock where sku in (select sku from line)
+     order by sku for update
    ),
-   ended as (
-     update reservations set status = 'committed', version = found.version + 1, updated_at = clock.time
-     from found, clock where reservations.order_id = found.order_id and found.status = 'held'
+   judged as materialized (
+     select line.*, held or available >= sum(quantity) filter (where not held) over orders_before as enough
+     from line join locked using (sku) window orders_before as (partition by sku order by order_id)
+   ),
+   short as materialized (
+     select order_id, array_agg(sku order by sku) as skus from judged where not enough group by order_id
+   ),
+   sale as materialized (
+     select * from judged where not exists (select from short where short.order_id = judged.order_id)
+   ),
+   total as (
+     select sku, sum(quantity)::integer as quantity,
+       coalesce(sum(quantity) filter (where held), 0)::integer as held from sale group by sku
    ),
    sold as (
-     update stock set on_hand = stock.on_hand - locked.quantity, reserved = stock.reserved - locked.quantity,
+     update stock set on_hand = stock.on_hand - total.quantity, reserved = stock.reserved - total.held,
        version = version + 1, updated_at = clock.time
-     from locked, clock where stock.sku = locked.sku
-   ),
-   moved as (
-     insert into movements (sku, quantity, reason, order_id, occurred_at)
-     select line.sku, -line.quantity, 'sold', line.order_id, clock.time from line, clock
-   )
-   select order_id, reservation_id, skus, quantities, expires_at, status as status_before,
-     version + case when status = 'held' then 1 else 0 end as reservation_version
-   from found`,
-);
-
-/**
- * $1 order. Takes the pieces of a reservation that ended before its order was confirmed from what is available. Where that
- * is not enough, nothing changes and `short_skus` names what is missing.
- */
-export const retakeReservation = statement(
-  "inventory-retake-reservation",
-  `with clock as materialized (select souk_now() as time),
-   found as materialized (
-     select * from reservations where order_id = $1 and status in ('expired', 'released') for update
-   ),
-   locked as materialized (
-     select stock.sku, line.quantity, stock.on_hand - stock.reserved >= line.quantity as enough
-     from found cross join unnest(found.skus, found.quantities) as line (sku, quantity) join stock using (sku)
-     order by stock.sku for update of stock
-   ),
-   short as materialized (select coalesce(array_agg(sku order by sku), '{}') as skus from locked where not enough),
-   ended as (
-     update reservations set status = 'committed', version = found.version + 1, updated_at = clock.time
-     from found, clock, short where reservations.order_id = found.order_id and short.skus = '{}'
-     returning reservations.version
-   ),
-   sold as (
-     update stock set on_hand = stock.on_hand - locked.quantity, version = version + 1, updated_at = clock.time
-     from locked, clock, short where stock.sku = locked.sku and short.skus = '{}'
-     returning stock.sku, stock.on_hand - stock.reserved as available, -locked.quantity as delta,
+     from total, clock where stock.sku = total.sku
+     returning stock.sku, stock.on_hand - stock.reserved as available, total.held - total.quantity as delta,
        stock.low_threshold, stock.version
    ),
+   ended as (
+     update reservations set status = 'committed', version = found.version + 1, updated_at = clock.time
+     from found, clock where reservations.order_id = found.order_id and found.status <> 'committed'
+       and not exists (select from short where short.order_id = found.order_id)
+   ),
    moved as (
      insert into movements (sku, quantity, reason, order_id, occurred_at)
-     select locked.sku, -locked.quantity, 'sold', $1, clock.time from locked, clock, short where short.skus = '{}'
+     select sku, -quantity, 'sold', order_id, clock.time from sale, clock
    )
-   select found.order_id, found.reservation_id, found.skus, found.quantities, found.expires_at,
-     found.status as status_before, coalesce(ended.version, found.version) as reservation_version,
-     short.skus as short_skus, sold.*
-   from found cross join short left join ended on true left join sold on true`,
+   select found.order_id, reservation_id, found.skus, quantities, expires_at, status as status_before,
+     version + case when status = 'committed' or short.order_id is not null then 0 else 1 end as reservation_version,
+     coalesce(short.skus, '{}') as short_skus,
+     null as sku, null as available, null as delta, null as low_threshold, null as version
+   from found left join short using (order_id)
+   union all
+   select null, null, null, null, null, null, null, null, sku, available, delta, low_threshold, version
+   from sold where delta <> 0`,
 );
 
 /** $1 reservations at most. Rows another replica is just expiring are skipped, not waited for. */

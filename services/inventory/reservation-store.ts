@@ -9,11 +9,10 @@ import {
 } from "./reservation.ts";
 import { type ChangeRow, type ReservationRow, toChanges, toReservation } from "./reservation-rows.ts";
 import {
-  commitHeldReservations,
+  commitReservations,
   expireReservations,
   insertReservation,
   releaseReservation,
-  retakeReservation,
 } from "./reservation-statements.ts";
 import type { AvailabilityChange } from "./stock.ts";
 
@@ -69,35 +68,29 @@ export interface ConfirmedOrder {
   readonly reservationId: string;
 }
 
-/** Takes the held pieces of confirmed orders out of the warehouse; reservations that were not held come back as they are. */
-export async function commitHeld(
-  tx: Transaction,
-  orders: readonly ConfirmedOrder[],
-): Promise<Map<string, ReservationChange>> {
-  const values = [orders.map((order) => order.orderId), orders.map((order) => order.reservationId)];
-  const rows = await tx.query<EndedRow>(commitHeldReservations, values);
-  return new Map(rows.map((row) => [row.order_id, toCommitted(row)]));
-}
-
-function toCommitted(row: EndedRow): ReservationChange {
-  const statusBefore = row.status_before;
-  const reservation = toReservation(row, statusBefore === "held" ? "committed" : statusBefore);
-  return { reservation, statusBefore, changes: [] };
-}
-
-/** An attempt to sell pieces that had gone back to stock; `shortSkus` names those of which too few were left. */
-export interface Retake extends ReservationChange {
+/** What became of a confirmed order's reservation. */
+export interface Sale {
+  readonly reservation: Reservation;
+  readonly statusBefore: ReservationStatus;
+  /** Where the reservation had ended: those of its SKUs of which too few pieces are left. Then nothing was sold. */
   readonly shortSkus: readonly string[];
 }
 
-/** Takes the pieces of an ended reservation again, all or none; undefined where the order has no such reservation. */
-export async function retake(tx: Transaction, orderId: string): Promise<Retake | undefined> {
-  const rows = await tx.query<EndedRow & ChangeRow & { short_skus: string[] }>(retakeReservation, [orderId]);
-  const [first] = rows;
-  if (!first) return undefined;
-  const { status_before: statusBefore, short_skus: shortSkus } = first;
-  const reservation = toReservation(first, shortSkus.length > 0 ? statusBefore : "committed");
-  return { reservation, statusBefore, shortSkus, changes: toChanges(rows) };
+/** Takes the pieces of confirmed orders out of the warehouse. Orders without such a reservation are left out. */
+export async function commit(
+  tx: Transaction,
+  orders: readonly ConfirmedOrder[],
+): Promise<{ sales: Map<string, Sale>; changes: AvailabilityChange[] }> {
+  const values = [orders.map((order) => order.orderId), orders.map((order) => order.reservationId)];
+  const rows = await tx.query<(CommittedRow | { order_id: null }) & ChangeRow>(commitReservations, values);
+  const sales = rows.flatMap((row) => (row.order_id === null ? [] : [[row.order_id, toSale(row)] as const]));
+  return { sales: new Map(sales), changes: toChanges(rows) };
+}
+
+function toSale(row: CommittedRow): Sale {
+  const { status_before: statusBefore, short_skus: shortSkus } = row;
+  const reservation = toReservation(row, shortSkus.length > 0 ? statusBefore : "committed");
+  return { reservation, statusBefore, shortSkus };
 }
 
 /** Ends reservations whose time has run out, oldest first and at most `limit`. */
@@ -117,4 +110,8 @@ interface InsertedRow extends ChangeRow {
 
 interface EndedRow extends ReservationRow {
   readonly status_before: ReservationStatus;
+}
+
+interface CommittedRow extends EndedRow {
+  readonly short_skus: readonly string[];
 }

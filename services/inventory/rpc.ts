@@ -8,25 +8,27 @@ import {
 } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import { newId } from "#kit/ids/ids.ts";
+import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/paging/paging.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
 import { announceReleased, announceReserved, announceThresholds } from "./announcements.ts";
 import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
-import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "./page-token.ts";
 import { mergeLines, reservationEnded } from "./reservation.ts";
 import { release, reserve } from "./reservation-store.ts";
 import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
 import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
 
+const rpcs = InventoryService.method;
+
 /** Answers the inventory contract. */
 export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typeof InventoryService> => ({
-  getStock: query((request) => getStock(db, request.sku)),
-  listStock: query((request) => listStock(db, request)),
-  listMovements: query((request) => listMovements(db, request)),
-  adjustStock: command({ apply: applyAdjustment }),
-  reserveStock: command({ apply: applyReservation }),
-  releaseStock: command({ apply: applyRelease }),
+  getStock: query(rpcs.getStock, ({ sku }) => getStock(db, sku)),
+  listStock: query(rpcs.listStock, (request) => listStock(db, request)),
+  listMovements: query(rpcs.listMovements, (request) => listMovements(db, request)),
+  adjustStock: command(rpcs.adjustStock, { apply: applyAdjustment }),
+  reserveStock: command(rpcs.reserveStock, { apply: applyReservation }),
+  releaseStock: command(rpcs.releaseStock, { apply: applyRelease }),
 });
 
 const skuShape = /^[A-Z0-9][A-Z0-9-]{0,39}$/;
@@ -77,7 +79,7 @@ async function applyRelease(tx: Transaction, { orderId, reserveKey }: ReleaseSto
   // The tombstone goes first: a reservation that is just being made ends before it is laid, and is then seen here.
   const reservation = {
     principal: call.principal?.subject ?? "",
-    method: InventoryService.method.reserveStock,
+    method: rpcs.reserveStock,
     key: reserveKey,
   };
   const [, released] = await Promise.all([cancelCommand(tx, reservation), release(tx, orderId)]);

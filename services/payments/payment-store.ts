@@ -101,7 +101,15 @@ export async function openPayment(
 ): Promise<MetPayment> {
   const { orderId, authorizeKey, customerId, amount, paymentMethod } = request;
   const { amountMinor, currencyCode } = amount;
-  const values = [newId("payment"), orderId, authorizeKey, customerId, amountMinor, currencyCode, paymentMethod];
+  const values = [
+    newId("payment"),
+    orderId,
+    authorizeKey,
+    customerId,
+    amountMinor,
+    currencyCode,
+    paymentMethod,
+  ];
   return met(await tx.query<MetRow>(openStatement, values));
 }
 
@@ -114,7 +122,11 @@ export async function voidAhead(tx: Transaction, orderId: string, authorizeKey: 
 export async function movePayment(
   tx: Transaction,
   authorizeKey: string,
-  move: { readonly from: readonly PaymentStatus[]; readonly to: PaymentStatus; readonly truth: ProcessorTruth },
+  move: {
+    readonly from: readonly PaymentStatus[];
+    readonly to: PaymentStatus;
+    readonly truth: ProcessorTruth;
+  },
 ): Promise<Payment | undefined> {
   const { from, to, truth } = move;
   const values = [authorizeKey, to, truth.reference ?? null, truth.declineReason, from];
@@ -137,7 +149,10 @@ export async function readPayment(source: Queryable, paymentId: string): Promise
 }
 
 /** Reads a payment by the key of its authorization. */
-export async function readPaymentByKey(source: Queryable, authorizeKey: string): Promise<Payment | undefined> {
+export async function readPaymentByKey(
+  source: Queryable,
+  authorizeKey: string,
+): Promise<Payment | undefined> {
   return firstPayment(await source.query<PaymentRow>(readByKeyStatement, [authorizeKey]));
 }
 

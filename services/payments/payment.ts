@@ -1,4 +1,7 @@
-import { ErrorReason as AnyReason, ErrorReasonSchema as AnyReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
+import {
+  ErrorReason as AnyReason,
+  ErrorReasonSchema as AnyReasonSchema,
+} from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/payments/v1/errors_pb.ts";
 import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
 
@@ -6,7 +9,11 @@ import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
 export type PaymentStatus = "PENDING" | "AUTHORIZED" | "CAPTURED" | "DECLINED" | "VOIDED" | "REFUNDED";
 
 /** Why a bank or the processor refused: the name of the error reason a caller gets. */
-export type DeclineReason = "CARD_DECLINED" | "INSUFFICIENT_FUNDS" | "PAYMENT_METHOD_INVALID" | "PROCESSOR_REFUSED";
+export type DeclineReason =
+  | "CARD_DECLINED"
+  | "INSUFFICIENT_FUNDS"
+  | "PAYMENT_METHOD_INVALID"
+  | "PROCESSOR_REFUSED";
 
 /** An amount in the currency's minor unit, and its ISO 4217 code in capitals. */
 export interface Money {
@@ -42,14 +49,23 @@ export interface Payment extends PaymentRequest {
 }
 
 /** What the processor says about a payment: its word decides, whatever was recorded here. */
-export interface ProcessorTruth {
-  readonly reference: string | undefined;
-  /** Held on the card, taken from it, given back untaken, or refused. */
-  readonly standing: "held" | "taken" | "released" | "declined";
-  readonly declineReason: DeclineReason | "";
-}
+export type ProcessorTruth =
+  /** Held on the card, or taken from it. */
+  | { readonly standing: "held" | "taken"; readonly reference: string; readonly declineReason: "" }
+  /** Not held any more. Without a reference: it never arrived. */
+  | { readonly standing: "released"; readonly reference: string | undefined; readonly declineReason: "" }
+  | {
+      readonly standing: "declined";
+      readonly reference: string | undefined;
+      readonly declineReason: DeclineReason;
+    };
 
-const statusOfStanding = { held: "AUTHORIZED", taken: "CAPTURED", released: "VOIDED", declined: "DECLINED" } as const;
+const statusOfStanding = {
+  held: "AUTHORIZED",
+  taken: "CAPTURED",
+  released: "VOIDED",
+  declined: "DECLINED",
+} as const;
 
 const laterStatuses: Readonly<Record<PaymentStatus, ReadonlySet<PaymentStatus>>> = {
   PENDING: new Set<PaymentStatus>(["AUTHORIZED", "CAPTURED", "DECLINED", "VOIDED"]),
@@ -71,7 +87,8 @@ export const statusesBefore = (status: PaymentStatus) =>
   (Object.keys(laterStatuses) as PaymentStatus[]).filter((before) => laterStatuses[before].has(status));
 
 /** Whether money was taken for this payment, paid back since or not. */
-export const wasCaptured = ({ status }: Pick<Payment, "status">) => status === "CAPTURED" || status === "REFUNDED";
+export const wasCaptured = ({ status }: Pick<Payment, "status">) =>
+  status === "CAPTURED" || status === "REFUNDED";
 
 /** @throws ServiceError IDEMPOTENCY_KEY_REUSED when the payment under this key is for something else. */
 export function checkSameRequest(payment: Payment, request: PaymentRequest): void {
@@ -116,9 +133,14 @@ export const paymentAlreadyCaptured = (paymentId: string) =>
 
 /** Less than that is left to pay back. */
 export const refundExceedsCapture = (leftMinor: bigint) =>
-  serviceError(ErrorReasonSchema, ErrorReason.REFUND_EXCEEDS_CAPTURE, "That is more than is left to pay back.", {
-    metadata: { left_minor: String(leftMinor) },
-  });
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.REFUND_EXCEEDS_CAPTURE,
+    "That is more than is left to pay back.",
+    {
+      metadata: { left_minor: String(leftMinor) },
+    },
+  );
 
 /** The webhook does not fit the payment it names. */
 export const webhookContradictsPayment = () =>
@@ -138,7 +160,11 @@ export const webhookSignatureInvalid = () =>
 
 /** The command was undone before it arrived. */
 export const authorizationCancelled = () =>
-  serviceError(AnyReasonSchema, AnyReason.COMMAND_CANCELLED, "The authorization was voided before it arrived.");
+  serviceError(
+    AnyReasonSchema,
+    AnyReason.COMMAND_CANCELLED,
+    "The authorization was voided before it arrived.",
+  );
 
 /** The key stands for another command. */
 export const keyReused = () =>
@@ -146,12 +172,17 @@ export const keyReused = () =>
 
 /** What happened at the processor is unknown; repeating with the same key finds out. */
 export const outcomeUnknown = (cause: unknown) =>
-  serviceError(AnyReasonSchema, AnyReason.DEPENDENCY_UNAVAILABLE, "The card processor has not answered.", { cause });
+  serviceError(AnyReasonSchema, AnyReason.DEPENDENCY_UNAVAILABLE, "The card processor has not answered.", {
+    cause,
+  });
 
 const declines: Readonly<Record<DeclineReason, readonly [ErrorReason, string]>> = {
   CARD_DECLINED: [ErrorReason.CARD_DECLINED, "The card was declined."],
   INSUFFICIENT_FUNDS: [ErrorReason.INSUFFICIENT_FUNDS, "The card has insufficient funds."],
-  PAYMENT_METHOD_INVALID: [ErrorReason.PAYMENT_METHOD_INVALID, "The card processor does not know this payment method."],
+  PAYMENT_METHOD_INVALID: [
+    ErrorReason.PAYMENT_METHOD_INVALID,
+    "The card processor does not know this payment method.",
+  ],
   PROCESSOR_REFUSED: [ErrorReason.PROCESSOR_REFUSED, "The card processor refuses such a payment."],
 };
 

@@ -115,8 +115,15 @@ export async function refuseRefund(tx: Transaction, refundId: string): Promise<v
 }
 
 /** Lists refunds that have been pending for `olderThanMs`, oldest first. */
-export async function listPendingRefunds(source: Queryable, olderThanMs: number, limit: number): Promise<PendingRefund[]> {
-  const rows = await source.query<RefundRow & { processor_reference: string }>(pendingStatement, [olderThanMs, limit]);
+export async function listPendingRefunds(
+  source: Queryable,
+  olderThanMs: number,
+  limit: number,
+): Promise<PendingRefund[]> {
+  const rows = await source.query<RefundRow & { processor_reference: string }>(pendingStatement, [
+    olderThanMs,
+    limit,
+  ]);
   return rows.map((row) => ({ ...toRefund(row), processorReference: row.processor_reference }));
 }
 

@@ -2,8 +2,14 @@ import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
 import type { CardProcessor, RefundOutcome } from "./card-processor.ts";
 import type { Payment } from "./payment.ts";
-import { listPendingRefunds, type PendingRefund, type Refund, refuseRefund, settleRefund } from "./refund-store.ts";
-import { type Announce, announceRefund, type Cause } from "./truth.ts";
+import {
+  listPendingRefunds,
+  type PendingRefund,
+  type Refund,
+  refuseRefund,
+  settleRefund,
+} from "./refund-store.ts";
+import { announceRefund, type Cause } from "./truth.ts";
 
 /** Pays a refund out, once, however often it is called for. */
 export async function payBack(
@@ -21,14 +27,14 @@ export async function recordRefund(
   tx: Transaction,
   refundId: string,
   outcome: RefundOutcome,
-  { announce, cause }: { readonly announce: Announce; readonly cause: Cause },
+  cause: Cause,
 ): Promise<Payment | undefined> {
   if (outcome === "refused") {
     await refuseRefund(tx, refundId);
     return undefined;
   }
   const payment = await settleRefund(tx, refundId);
-  if (payment) announceRefund(tx, payment, announce, cause);
+  if (payment) announceRefund(tx, payment, cause);
   return payment;
 }
 
@@ -41,17 +47,17 @@ const attemptTimeoutMs = 10_000;
 export async function finishAbandonedRefunds(parts: {
   readonly db: Database;
   readonly processor: CardProcessor;
-  readonly announce: Announce;
 }): Promise<void> {
-  for (const refund of await listPendingRefunds(parts.db, abandonedAfterMs, maxPerRun)) await finish(parts, refund);
+  for (const refund of await listPendingRefunds(parts.db, abandonedAfterMs, maxPerRun))
+    await finish(parts, refund);
 }
 
 async function finish(
-  { db, processor, announce }: Parameters<typeof finishAbandonedRefunds>[0],
+  { db, processor }: Parameters<typeof finishAbandonedRefunds>[0],
   refund: PendingRefund,
 ): Promise<void> {
   const { refundId, processorReference } = refund;
   const outcome = await payBack(processor, processorReference, refund, deadlineIn(attemptTimeoutMs));
   const cause = { correlationId: refundId, traceparent: undefined };
-  await db.transaction((tx) => recordRefund(tx, refundId, outcome, { announce, cause }));
+  await db.transaction((tx) => recordRefund(tx, refundId, outcome, cause));
 }

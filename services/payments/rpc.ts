@@ -1,4 +1,4 @@
-import type { GetPaymentRequest, ListLedgerEntriesRequest } from "#gen/souk/payments/v1/payments_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import type { Database } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { query } from "#kit/service/handlers.ts";
@@ -25,15 +25,18 @@ export const paymentsRpc = (parts: PaymentsParts) => ({
 });
 
 const getPayment = ({ db }: { db: Database }) =>
-  query(async ({ paymentId }: GetPaymentRequest, call) => {
+  query(PaymentsService.method.getPayment, async ({ paymentId }, call) => {
     const payment = await readPayment(db, paymentId);
     if (!payment || !maySee(payment, call)) throw paymentNotFound(paymentId);
     return { payment: toPaymentMessage(payment) };
   });
 
 const listEntries = ({ db }: { db: Database }) =>
-  query(async ({ paymentId }: ListLedgerEntriesRequest) => {
-    const [payment, entries] = await Promise.all([readPayment(db, paymentId), listLedgerEntries(db, paymentId)]);
+  query(PaymentsService.method.listLedgerEntries, async ({ paymentId }) => {
+    const [payment, entries] = await Promise.all([
+      readPayment(db, paymentId),
+      listLedgerEntries(db, paymentId),
+    ]);
     if (!payment) throw paymentNotFound(paymentId);
     return { entries: entries.map(toLedgerEntryMessage) };
   });

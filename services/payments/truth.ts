@@ -6,7 +6,7 @@ import {
   PaymentRefundedSchema,
   PaymentVoidedSchema,
 } from "#gen/souk/payments/v1/events_pb.ts";
-import type { Outbox } from "#kit/outbox/outbox.ts";
+import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { Deadline } from "#kit/time/time.ts";
@@ -14,9 +14,6 @@ import type { CardProcessor } from "./card-processor.ts";
 import { toPaymentEvent } from "./messages.ts";
 import { type Payment, type ProcessorTruth, statusAfter, statusesBefore } from "./payment.ts";
 import { capturePayment, movePayment } from "./payment-store.ts";
-
-/** Announces an event in a transaction. */
-export type Announce = Outbox["announce"];
 
 /** What an event inherits from the work that led to it. */
 export type Cause = Pick<Call, "correlationId" | "traceparent">;
@@ -38,13 +35,20 @@ export async function askAgain(
   { payment, forgotten }: OpenQuestion,
   deadline: Deadline,
 ): Promise<ProcessorTruth | undefined> {
-  return forgotten ? await processor.find(payment.authorizeKey, deadline) : await authorize(processor, payment, deadline);
+  return forgotten
+    ? await processor.find(payment.authorizeKey, deadline)
+    : await authorize(processor, payment, deadline);
 }
 
 /** Asks the processor to set a payment's amount aside. */
-export function authorize(processor: CardProcessor, payment: Payment, deadline: Deadline): Promise<ProcessorTruth> {
+export function authorize(
+  processor: CardProcessor,
+  payment: Payment,
+  deadline: Deadline,
+): Promise<ProcessorTruth> {
   const { authorizeKey: key, orderId, amount, paymentMethod } = payment;
-  if (paymentMethod === undefined) throw new Error(`payment ${payment.paymentId} is decided, its card is not kept`);
+  if (paymentMethod === undefined)
+    throw new Error(`payment ${payment.paymentId} is decided, its card is not kept`);
   return processor.authorize({ key, orderId, amount, paymentMethod }, deadline);
 }
 
@@ -56,7 +60,7 @@ export async function recordTruth(
   tx: Transaction,
   { authorizeKey, status }: Pick<Payment, "authorizeKey" | "status">,
   truth: ProcessorTruth,
-  { announce, cause }: { readonly announce: Announce; readonly cause: Cause },
+  cause: Cause,
 ): Promise<Payment | undefined> {
   const to = statusAfter(status, truth);
   if (!to) return undefined;
@@ -64,7 +68,7 @@ export async function recordTruth(
     to === "CAPTURED"
       ? await capturePayment(tx, authorizeKey, truth.reference)
       : await movePayment(tx, authorizeKey, { from: statusesBefore(to), to, truth });
-  if (moved) announceChange(tx, moved, announce, cause);
+  if (moved) announceChange(tx, moved, cause);
   return moved;
 }
 
@@ -74,9 +78,8 @@ const eventOfStatus = {
   VOIDED: PaymentVoidedSchema,
 } as const;
 
-/** Announces the change that brought a payment where it stands. */
-export function announceChange(tx: Transaction, payment: Payment, announce: Announce, cause: Cause): void {
-  const about = { aggregateVersion: payment.version, ...cause };
+function announceChange(tx: Transaction, payment: Payment, cause: Cause): void {
+  const about = aboutOf(payment, cause);
   const { status, declineReason } = payment;
   if (status === "DECLINED") {
     announce(tx, PaymentFailedSchema, { ...toPaymentEvent(payment), declineReason }, about);
@@ -86,8 +89,14 @@ export function announceChange(tx: Transaction, payment: Payment, announce: Anno
 }
 
 /** Announces that money was paid back; `payment` is as it stands afterwards. */
-export function announceRefund(tx: Transaction, payment: Payment, announce: Announce, cause: Cause): void {
+export function announceRefund(tx: Transaction, payment: Payment, cause: Cause): void {
   const refunded = { currencyCode: payment.amount.currencyCode, amountMinor: payment.refundedMinor };
-  const about = { aggregateVersion: payment.version, ...cause };
+  const about = aboutOf(payment, cause);
   announce(tx, PaymentRefundedSchema, { ...toPaymentEvent(payment), refunded }, about);
 }
+
+const aboutOf = ({ version }: Payment, { correlationId, traceparent }: Cause) => ({
+  aggregateVersion: version,
+  correlationId,
+  traceparent,
+});

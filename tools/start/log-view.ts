@@ -1,7 +1,7 @@
 // Shows what processes write into their log files on the terminal, each line behind its process' name. The processes
 // write the files themselves: nothing is lost when the supervisor dies, and a slow terminal slows nobody down.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { styleText } from "node:util";
 
 const POLL_MS = 150;
@@ -25,8 +25,11 @@ export class LogView {
   /** Follows a file from its present end; it may not exist yet. */
   follow(name: string, path: string): void {
     const color = COLORS[this.#files.length % COLORS.length] ?? "white";
-    const prefix = styleText(color, `${name.padEnd(NAME_WIDTH)}|`, { validateStream: true, stream: process.stdout });
-    this.#files.push({ path, prefix, position: sizeOf(path), rest: "" });
+    const prefix = styleText(color, `${name.padEnd(NAME_WIDTH)}|`, {
+      validateStream: true,
+      stream: process.stdout,
+    });
+    this.#files.push({ path, prefix, position: sizeOf(path) });
   }
 
   /** Shows what is left and stops. */
@@ -42,22 +45,23 @@ export class LogView {
   }
 }
 
-type FollowedFile = { path: string; prefix: string; position: number; rest: string };
+type FollowedFile = { path: string; prefix: string; position: number };
 
 function readNewLines(file: FollowedFile): string[] {
-  let descriptor: number;
+  const size = sizeOf(file.path);
+  if (size <= file.position) return [];
+  const chunk = readChunk(file.path, file.position, Math.min(CHUNK_BYTES, size - file.position));
+  // Half a line waits for its other half; only one that is longer than the chunk is cut.
+  const end = chunk.lastIndexOf(0x0a) + 1 || (chunk.length === CHUNK_BYTES ? chunk.length : 0);
+  file.position += end;
+  return end === 0 ? [] : chunk.toString("utf8", 0, end).trimEnd().split("\n");
+}
+
+function readChunk(path: string, position: number, length: number): Buffer {
+  const descriptor = openSync(path, "r");
   try {
-    descriptor = openSync(file.path, "r");
-  } catch {
-    return [];
-  }
-  try {
-    const buffer = Buffer.alloc(Math.min(CHUNK_BYTES, Math.max(0, fstatSync(descriptor).size - file.position)));
-    const read = readSync(descriptor, buffer, 0, buffer.length, file.position);
-    file.position += read;
-    const lines = (file.rest + buffer.toString("utf8", 0, read)).split("\n");
-    file.rest = lines.pop() ?? "";
-    return lines;
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, length, position));
   } finally {
     closeSync(descriptor);
   }
@@ -68,9 +72,12 @@ export function readable(line: string): string {
   const record = parseRecord(line);
   if (!record) return line;
   const { time, level, msg } = record;
-  const clock = typeof time === "string" || typeof time === "number" ? new Date(time).toISOString().slice(11, 19) : "";
+  const clock =
+    typeof time === "string" || typeof time === "number" ? new Date(time).toISOString().slice(11, 19) : "";
   const rest = Object.entries(record).filter(([key]) => !NOT_REPEATED.has(key));
-  const fields = rest.map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const fields = rest.map(
+    ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
   return [clock, String(level ?? "").padEnd(5), msg, ...fields].filter((part) => part !== "").join(" ");
 }
 
@@ -85,14 +92,5 @@ function parseRecord(line: string): Record<string, unknown> | undefined {
 }
 
 function sizeOf(path: string): number {
-  try {
-    const descriptor = openSync(path, "r");
-    try {
-      return fstatSync(descriptor).size;
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch {
-    return 0;
-  }
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

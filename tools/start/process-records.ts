@@ -28,7 +28,10 @@ export function recordProcess(
 ): void {
   const path = join(directory, `${name}.json`);
   const identity = pid === undefined ? undefined : readProcessIdentity(pid);
-  if (pid === undefined || identity === undefined) return rmSync(path, { force: true });
+  if (pid === undefined || identity === undefined) {
+    rmSync(path, { force: true });
+    return;
+  }
   mkdirSync(directory, { recursive: true });
   const record: ProcessRecord = { name, pid, identity, stopSignal, rank };
   writeFileSync(`${path}.new`, JSON.stringify(record));

@@ -25,7 +25,16 @@ export function shopFolder(root: string) {
 
 /** What a fresh start removes, and nothing else: somebody may have named a folder that holds other things too. */
 const REMOVED_WHEN_FRESH = [
-  ...["postgres", "postgres.new", "postgres.password", "nats", "redis", "issuer", "card-processor", "carrier"],
+  ...[
+    "postgres",
+    "postgres.new",
+    "postgres.password",
+    "nats",
+    "redis",
+    "issuer",
+    "card-processor",
+    "carrier",
+  ],
   ...["logs", "ports.json", "secrets.json", "database-passwords.json"],
 ];
 

@@ -55,6 +55,11 @@ export class LaunchedProcess {
     this.launch = launch;
   }
 
+  /** What messages call it. */
+  get name(): string {
+    return this.launch.name;
+  }
+
   /** The process id; `undefined` while nothing runs. */
   get pid(): number | undefined {
     return this.#child?.pid;

@@ -7,7 +7,7 @@ import { readFirstBytes } from "./first-bytes.ts";
 import type { Launch } from "./launched-process.ts";
 import { findProgram } from "./program.ts";
 import type { Program, Requirement } from "./requirement.ts";
-import { type Store, type StoreOptions, startStore } from "./store.ts";
+import { prepareStore, type Store, type StoreOptions, startStore } from "./store.ts";
 
 /** The server Souk needs: 2.9 is the oldest whose JetStream does what the kit asks for. */
 export const NATS_SERVER: Requirement = {
@@ -25,7 +25,13 @@ export function findNatsServer(log: (line: string) => void): Promise<Program> {
   return findProgram(NATS_SERVER, log);
 }
 
-/** Starts NATS with JetStream on `dataDir`. */
+/** Prepares NATS with JetStream on `dataDir`. */
+export async function prepareNats(options: StoreOptions): Promise<Store> {
+  const program = await findNatsServer(options.log);
+  return prepareStore(options, async (port) => natsLaunch(program, port, options));
+}
+
+/** Starts NATS, as {@link prepareNats} has it; port 0 takes a free one. */
 export async function startNats(options: StoreOptions): Promise<Store> {
   const program = await findNatsServer(options.log);
   return startStore("nats", options, async (port) => natsLaunch(program, port, options));

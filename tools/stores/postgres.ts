@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { Client } from "pg";
 import type { Launch } from "./launched-process.ts";
 import { findPostgresBinaries, preparePostgresProgram } from "./postgres-files.ts";
-import { type Store, type StoreOptions, startStore } from "./store.ts";
+import { prepareStore, type Store, type StoreOptions, startStore } from "./store.ts";
 
 const SUPERUSER = "postgres";
 const MAX_SOCKET_PATH_BYTES = 100;
@@ -31,15 +31,22 @@ const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Starts Postgres on `dataDir`, which is made where it is empty. `url` is that of the superuser and the database
+ * Prepares Postgres on `dataDir`, which is made where it is empty. `url` is that of the superuser and the database
  * `postgres`, over TCP on 127.0.0.1. `stop("immediate")` ends it as a crash would; the next start recovers.
  */
+export function preparePostgres(options: StoreOptions): Promise<Store> {
+  return prepareStore(options, (port) => prepareLaunch(options, port));
+}
+
+/** Starts Postgres, as {@link preparePostgres} has it; port 0 takes a free one. */
 export function startPostgres(options: StoreOptions): Promise<Store> {
-  return startStore("postgres", options, async (port) => {
-    const dataDir = resolve(options.dataDir);
-    await createDataFolder(dataDir, options.log);
-    return postgresLaunch(dataDir, port, options);
-  });
+  return startStore("postgres", options, (port) => prepareLaunch(options, port));
+}
+
+async function prepareLaunch(options: StoreOptions, port: number): Promise<Launch & { url: string }> {
+  const dataDir = resolve(options.dataDir);
+  await createDataFolder(dataDir, options.log);
+  return postgresLaunch(dataDir, port, options);
 }
 
 async function createDataFolder(dataDir: string, log: (line: string) => void): Promise<void> {

@@ -8,7 +8,7 @@ import { readFirstBytes } from "./first-bytes.ts";
 import type { Launch } from "./launched-process.ts";
 import { findProgram } from "./program.ts";
 import type { Program, Requirement } from "./requirement.ts";
-import { type Store, type StoreOptions, startStore } from "./store.ts";
+import { prepareStore, type Store, type StoreOptions, startStore } from "./store.ts";
 
 /** The server Souk needs: 6.0 is the oldest line that systems in use still bring. */
 export const REDIS_SERVER: Requirement = {
@@ -24,7 +24,13 @@ export function findRedisServer(log: (line: string) => void): Promise<Program> {
   return findProgram(REDIS_SERVER, log);
 }
 
-/** Starts Redis; its content is lost when it ends. */
+/** Prepares Redis; its content is lost when it ends. */
+export async function prepareRedis(options: StoreOptions): Promise<Store> {
+  const program = await findRedisServer(options.log);
+  return prepareStore(options, async (port) => redisLaunch(program, port, options));
+}
+
+/** Starts Redis, as {@link prepareRedis} has it; port 0 takes a free one. */
 export async function startRedis(options: StoreOptions): Promise<Store> {
   const program = await findRedisServer(options.log);
   return startStore("redis", options, async (port) => redisLaunch(program, port, options));

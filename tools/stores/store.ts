@@ -34,23 +34,32 @@ export type Store = {
 
 const FREE_PORT_ATTEMPTS = 5;
 
+/** Makes the launch of a store that is to listen on a port, and whatever has to exist before it starts. */
+export type PrepareLaunch = (port: number) => Promise<Launch & { url: string }>;
+
+/** Prepares a store on a given port, without starting it. */
+export async function prepareStore(options: StoreOptions, prepare: PrepareLaunch): Promise<Store> {
+  const { url, ...launch } = await prepare(options.port);
+  const server = new LaunchedProcess(options.onPid ? { ...launch, onPid: options.onPid } : launch);
+  return toStore(server, url, options.port);
+}
+
 /**
- * Starts a store by the launch that `prepare` makes for a port. A free port can be lost to another process before the
- * server has it, so with port 0 a failed start is tried again on another one.
+ * Starts a store. A free port can be lost to another process before the server has it, so with port 0 a failed start is
+ * tried again on another one. Throws where the port is taken.
  */
 export async function startStore(
   name: string,
   options: StoreOptions,
-  prepare: (port: number) => Promise<Launch & { url: string }>,
+  prepare: PrepareLaunch,
 ): Promise<Store> {
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port === 0 ? await findFreePort() : options.port;
     if (!(await isPortFree(port))) throw portTaken(name, port);
-    const { url, ...launch } = await prepare(port);
-    const server = new LaunchedProcess(options.onPid ? { ...launch, onPid: options.onPid } : launch);
+    const store = await prepareStore({ ...options, port }, prepare);
     try {
-      await server.start();
-      return toStore(server, url, port);
+      await store.start();
+      return store;
     } catch (error) {
       const lostPort = options.port === 0 && !(await isPortFree(port));
       if (!lostPort || attempt === FREE_PORT_ATTEMPTS) throw error;

@@ -1,33 +1,40 @@
-import type { AuthorizePaymentRequest } from "#gen/souk/payments/v1/payments_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { command, refusal } from "#kit/service/handlers.ts";
 import { fromAuthorizeRequest, toPaymentMessage } from "../messages.ts";
 import { authorizationCancelled, checkSameRequest, paymentDeclined } from "../payment.ts";
 import { openPayment, readPaymentByKey } from "../payment-store.ts";
-import { askAgain, authorize, recordTruth } from "../truth.ts";
+import { askAgain, authorize, type OpenQuestion, recordTruth } from "../truth.ts";
+import { createIntended } from "./intended.ts";
 import { keyOf, type PaymentsParts } from "./parts.ts";
 
 /** Asks the card's bank to set the amount aside. A refusal of the bank is recorded and announced before it is reported. */
-export const authorizePayment = ({ processor, announce, underWay }: PaymentsParts) =>
-  command({
-    async intend(tx, request: AuthorizePaymentRequest, call) {
+export const authorizePayment = ({ processor, underWay }: PaymentsParts) => {
+  const intended = createIntended<OpenQuestion>();
+  return command(PaymentsService.method.authorizePayment, {
+    async intend(tx, request, call) {
       const wanted = fromAuthorizeRequest(request, keyOf(call));
-      const { payment, forgotten } = await openPayment(tx, { ...wanted, paymentMethod: request.paymentMethod });
+      const { payment, forgotten } = await openPayment(tx, {
+        ...wanted,
+        paymentMethod: request.paymentMethod,
+      });
       if (!payment) throw authorizationCancelled();
       checkSameRequest(payment, wanted);
-      return { payment, forgotten };
+      intended.keep(call, { payment, forgotten });
     },
-    async prepare(_request, call, question) {
+    async prepare(_request, call) {
+      const question = intended.of(call);
       const { payment } = question;
       if (payment.status !== "PENDING") return undefined;
       underWay.start(payment.authorizeKey);
       const { deadline } = call;
       // What was asked for so long ago and never arrived can be asked for anew.
-      return (await askAgain(processor, question, deadline)) ?? (await authorize(processor, payment, deadline));
+      return (
+        (await askAgain(processor, question, deadline)) ?? (await authorize(processor, payment, deadline))
+      );
     },
     async apply(tx, _request, call, truth) {
       const authorizeKey = keyOf(call);
-      const moved =
-        truth && (await recordTruth(tx, { authorizeKey, status: "PENDING" }, truth, { announce, cause: call }));
+      const moved = truth && (await recordTruth(tx, { authorizeKey, status: "PENDING" }, truth, call));
       const payment = moved ?? (await readPaymentByKey(tx, authorizeKey));
       if (!payment || payment.status === "VOIDED") throw authorizationCancelled();
       tx.afterCommit(() => underWay.recorded(payment));
@@ -35,3 +42,4 @@ export const authorizePayment = ({ processor, announce, underWay }: PaymentsPart
       return { payment: toPaymentMessage(payment) };
     },
   });
+};

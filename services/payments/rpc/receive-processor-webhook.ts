@@ -1,4 +1,4 @@
-import type { ReceiveProcessorWebhookRequest } from "#gen/souk/payments/v1/payments_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { command } from "#kit/service/handlers.ts";
 import { type Money, statusAfter, webhookContradictsPayment } from "../payment.ts";
 import { readPaymentByKey } from "../payment-store.ts";
@@ -13,8 +13,8 @@ import type { PaymentsParts } from "./parts.ts";
  * that path costs no statement; what is late news moves the payment forward, never back.
  */
 export const receiveProcessorWebhook = (parts: PaymentsParts) =>
-  command({
-    async prepare({ payload }: ReceiveProcessorWebhookRequest, call) {
+  command(PaymentsService.method.receiveProcessorWebhook, {
+    async prepare({ payload }, call) {
       const bytes = payload?.data ?? new Uint8Array();
       checkSignature(bytes, call.metadata("stripe-signature"), parts.webhookSecret.reveal(), Date.now());
       return await lateNews(parts, readNews(bytes));
@@ -23,7 +23,7 @@ export const receiveProcessorWebhook = (parts: PaymentsParts) =>
       if (!late || !(await rememberProcessorEvent(tx, late.news))) return {};
       const { authorizeKey, truth } = late.news;
       const { status } = late;
-      await recordTruth(tx, { authorizeKey, status }, truth, { announce: parts.announce, cause: call });
+      await recordTruth(tx, { authorizeKey, status }, truth, call);
       return {};
     },
   });
@@ -43,4 +43,5 @@ function isLate({ status, amount }: KnownPayment, news: ProcessorNews): boolean 
   return statusAfter(status, news.truth) !== undefined;
 }
 
-const isSameMoney = (a: Money, b: Money) => a.amountMinor === b.amountMinor && a.currencyCode === b.currencyCode;
+const isSameMoney = (a: Money, b: Money) =>
+  a.amountMinor === b.amountMinor && a.currencyCode === b.currencyCode;

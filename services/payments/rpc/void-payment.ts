@@ -1,42 +1,59 @@
-import { PaymentsService, type VoidPaymentRequest } from "#gen/souk/payments/v1/payments_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import { command, refusal } from "#kit/service/handlers.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type { CardProcessor } from "../card-processor.ts";
 import { toPaymentMessage } from "../messages.ts";
-import { keyReused, type Payment, type ProcessorTruth, paymentAlreadyCaptured, wasCaptured } from "../payment.ts";
+import {
+  keyReused,
+  type Payment,
+  type ProcessorTruth,
+  paymentAlreadyCaptured,
+  wasCaptured,
+} from "../payment.ts";
 import { type MetPayment, readPaymentByKey, voidAhead } from "../payment-store.ts";
 import { askAgain, recordTruth } from "../truth.ts";
+import { createIntended } from "./intended.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
 
 /** Gives up an authorization, also one that has not arrived yet or whose outcome nobody knows. */
-export const voidPayment = ({ processor, announce, underWay }: PaymentsParts) =>
-  command({
-    async intend(tx, { orderId, authorizeKey }: VoidPaymentRequest, call) {
+export const voidPayment = ({ processor, underWay }: PaymentsParts) => {
+  const intended = createIntended<MetPayment>();
+  return command(PaymentsService.method.voidPayment, {
+    async intend(tx, { orderId, authorizeKey }, call) {
       const authorization = {
         principal: subjectOf(call),
         method: PaymentsService.method.authorizePayment,
         key: authorizeKey,
       };
-      const [met] = await Promise.all([voidAhead(tx, orderId, authorizeKey), cancelCommand(tx, authorization)]);
+      const [met] = await Promise.all([
+        voidAhead(tx, orderId, authorizeKey),
+        cancelCommand(tx, authorization),
+      ]);
       if (met.payment && met.payment.orderId !== orderId) throw keyReused();
-      return met;
+      intended.keep(call, met);
     },
-    async prepare(_request, call, met) {
+    async prepare(_request, call) {
+      const met = intended.of(call);
       const { payment } = met;
-      if (payment?.status !== "PENDING" && payment?.status !== "AUTHORIZED") return { before: payment, truth: undefined };
+      if (payment?.status !== "PENDING" && payment?.status !== "AUTHORIZED")
+        return { before: payment, truth: undefined };
       underWay.start(payment.authorizeKey);
-      return { before: payment, truth: await release(processor, { ...met, payment }, keyOf(call), call.deadline) };
+      return {
+        before: payment,
+        truth: await release(processor, { ...met, payment }, keyOf(call), call.deadline),
+      };
     },
     async apply(tx, { authorizeKey }, call, { before, truth }) {
       if (!before) return {};
-      const moved = truth && (await recordTruth(tx, before, truth, { announce, cause: call }));
+      const moved = truth && (await recordTruth(tx, before, truth, call));
       const payment = moved ?? (await readPaymentByKey(tx, authorizeKey)) ?? before;
       tx.afterCommit(() => underWay.recorded(payment));
       if (wasCaptured(payment)) return refusal(paymentAlreadyCaptured(payment.paymentId));
       return { payment: toPaymentMessage(payment) };
     },
   });
+};
 
 /** Undoing what may not have happened could miss it, so an unknown outcome is found out first. */
 async function release(

@@ -33,7 +33,9 @@ export function readTruth({ id, status, last_payment_error: error }: Intent): Pr
 
 /** The shop's reason for Stripe's; everything a bank says but "no funds" is the same to a customer. */
 export function readDecline({ code, decline_code: declineCode }: Decline): DeclineReason {
-  return code === "insufficient_funds" || declineCode === "insufficient_funds" ? "INSUFFICIENT_FUNDS" : "CARD_DECLINED";
+  return code === "insufficient_funds" || declineCode === "insufficient_funds"
+    ? "INSUFFICIENT_FUNDS"
+    : "CARD_DECLINED";
 }
 
 /** An intent from JSON of the processor; undefined when the value is none. */

@@ -19,7 +19,12 @@ export interface ProcessorNews {
  * Checks a webhook's signature over its raw bytes.
  * @throws ServiceError WEBHOOK_SIGNATURE_INVALID when it is missing, wrong, or more than 5 minutes off `nowMs`.
  */
-export function checkSignature(payload: Uint8Array, header: string | undefined, secret: string, nowMs: number): void {
+export function checkSignature(
+  payload: Uint8Array,
+  header: string | undefined,
+  secret: string,
+  nowMs: number,
+): void {
   const { seconds, signatures } = parseHeader(header ?? "");
   if (!/^\d{1,12}$/.test(seconds) || Math.abs(nowMs - Number(seconds) * 1000) > toleranceMs) {
     throw webhookSignatureInvalid();
@@ -49,7 +54,9 @@ interface WebhookEvent {
 /** What is signed but no event is ignored: refusing it would only make the processor repeat it. */
 function parseEvent(payload: Uint8Array): WebhookEvent | undefined {
   try {
-    const parsed = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"));
+    const parsed = JSON.parse(
+      Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8"),
+    );
     return typeof parsed?.type === "string" ? parsed : undefined;
   } catch {
     return undefined;
@@ -63,8 +70,10 @@ const amountOf = ({ amount, currency }: Intent): Money => ({
 
 function parseHeader(header: string): { seconds: string; signatures: string[] } {
   const pairs = header.split(",", maxSignatures + 1).map((pair) => pair.split("=", 2));
-  const valuesOf = (name: string) => pairs.filter(([key]) => key?.trim() === name).map(([, value]) => value ?? "");
+  const valuesOf = (name: string) =>
+    pairs.filter(([key]) => key?.trim() === name).map(([, value]) => value ?? "");
   return { seconds: valuesOf("t")[0] ?? "", signatures: valuesOf("v1") };
 }
 
-const isSame = (given: Buffer, expected: Buffer) => given.length === expected.length && timingSafeEqual(given, expected);
+const isSame = (given: Buffer, expected: Buffer) =>
+  given.length === expected.length && timingSafeEqual(given, expected);

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { newId } from "#kit/ids/ids.ts";
+import { fromLines, openShop } from "./shop.ts";
+
+let shop: Awaited<ReturnType<typeof openShop>>;
+
+beforeAll(async () => {
+  shop = await openShop();
+});
+afterAll(() => shop.service.stop());
+
+const reason = (name: string, metadata?: Record<string, string>) =>
+  expect.objectContaining({ reason: name, ...(metadata && { metadata: expect.objectContaining(metadata) }) });
+
+test("a reservation sets all its lines aside for 15 minutes", async () => {
+  await shop.receive({ "ALL-1": 10, "ALL-2": 10 });
+  const { reservation } = await shop.reserve({ "ALL-2": 3, "ALL-1": 2 });
+  expect(reservation?.reservationId).toMatch(/^reservation_/);
+  expect(reservation?.status).toBe(ReservationStatus.HELD);
+  expect(fromLines(reservation?.lines ?? [])).toEqual({ "ALL-1": 2, "ALL-2": 3 });
+  const secondsLeft = Number(reservation?.expiresAt?.seconds) - Date.now() / 1_000;
+  expect(secondsLeft).toBeGreaterThan(14 * 60);
+  expect(secondsLeft).toBeLessThan(16 * 60);
+  expect(await shop.stockOf("ALL-1")).toEqual({ onHand: 10, reserved: 2, available: 8 });
+  expect(await shop.stockOf("ALL-2")).toEqual({ onHand: 10, reserved: 3, available: 7 });
+  expect(await shop.events(reservation?.reservationId ?? "")).toEqual(["StockReserved"]);
+});
+
+test("two lines of one SKU are set aside together", async () => {
+  await shop.receive({ "TWICE-1": 5 });
+  const line = { sku: "TWICE-1", quantity: 3 };
+  const ask = (lines: (typeof line)[]) =>
+    shop.orders.reserveStock({ orderId: newId("order"), lines }, { idempotencyKey: newId("key") });
+  await expect(ask([line, line])).rejects.toEqual(reason("OUT_OF_STOCK", { sku: "TWICE-1" }));
+  await ask([line, { ...line, quantity: 2 }]);
+  expect(await shop.stockOf("TWICE-1")).toEqual({ onHand: 5, reserved: 5, available: 0 });
+});
+
+test("one line that is short leaves all others untouched, and is named", async () => {
+  await shop.receive({ "SHORT-1": 10, "SHORT-2": 1 });
+  await expect(shop.reserve({ "SHORT-1": 1, "SHORT-2": 2 })).rejects.toEqual(
+    reason("OUT_OF_STOCK", { sku: "SHORT-2" }),
+  );
+  expect(await shop.stockOf("SHORT-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
+  expect(await shop.stockOf("SHORT-2")).toEqual({ onHand: 1, reserved: 0, available: 1 });
+});
+
+test("a SKU that never had stock is out of stock", async () => {
+  await expect(shop.reserve({ "NEVER-1": 1 })).rejects.toEqual(reason("OUT_OF_STOCK", { sku: "NEVER-1" }));
+});
+
+test("200 buyers at once for 50 pieces: 50 get one, 150 do not, and nothing is oversold", async () => {
+  await shop.receive({ "RUSH-1": 50 });
+  const buyers = Array.from({ length: 200 }, () => shop.reserve({ "RUSH-1": 1 }));
+  const outcomes = await Promise.allSettled(buyers);
+  const refused = outcomes.filter((outcome) => outcome.status === "rejected");
+  expect(outcomes.length - refused.length).toBe(50);
+  for (const { reason: error } of refused) expect(error).toEqual(reason("OUT_OF_STOCK"));
+  expect(await shop.stockOf("RUSH-1")).toEqual({ onHand: 50, reserved: 50, available: 0 });
+});
+
+test("orders that name the same SKUs in opposite order do not wait for each other in a circle", async () => {
+  await shop.receive({ "CROSS-1": 100, "CROSS-2": 100 });
+  const startedMs = performance.now();
+  await Promise.all(
+    Array.from({ length: 100 }, (_, n) =>
+      shop.reserve(n % 2 ? { "CROSS-1": 1, "CROSS-2": 1 } : { "CROSS-2": 1, "CROSS-1": 1 }),
+    ),
+  );
+  // A circle would be broken by the server's deadlock check, which comes after a second.
+  expect(performance.now() - startedMs).toBeLessThan(900);
+  expect(await shop.stockOf("CROSS-1")).toEqual({ onHand: 100, reserved: 100, available: 0 });
+});
+
+test("a repeated reservation gets the first answer and sets nothing aside", async () => {
+  await shop.receive({ "AGAIN-1": 10 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  const first = await shop.reserve({ "AGAIN-1": 2 }, named);
+  expect(await shop.reserve({ "AGAIN-1": 2 }, named)).toEqual(first);
+  const together = await Promise.all(Array.from({ length: 5 }, () => shop.reserve({ "AGAIN-1": 2 }, named)));
+  for (const answer of together) expect(answer).toEqual(first);
+  expect(await shop.stockOf("AGAIN-1")).toEqual({ onHand: 10, reserved: 2, available: 8 });
+});
+
+test("a refusal is remembered too: stock that came later does not change a repeated answer", async () => {
+  await shop.receive({ "LATER-1": 1 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  await expect(shop.reserve({ "LATER-1": 2 }, named)).rejects.toEqual(reason("OUT_OF_STOCK"));
+  await shop.receive({ "LATER-1": 5 });
+  await expect(shop.reserve({ "LATER-1": 2 }, named)).rejects.toEqual(reason("OUT_OF_STOCK"));
+  expect((await shop.stockOf("LATER-1")).reserved).toBe(0);
+});
+
+test("an order has one reservation: another under another key is refused", async () => {
+  await shop.receive({ "ONE-1": 10 });
+  const orderId = newId("order");
+  await shop.reserve({ "ONE-1": 1 }, { orderId });
+  await expect(shop.reserve({ "ONE-1": 1 }, { orderId })).rejects.toEqual(
+    reason("ORDER_ALREADY_RESERVED", { order_id: orderId }),
+  );
+  expect((await shop.stockOf("ONE-1")).reserved).toBe(1);
+});
+
+test("released pieces are available again, and releasing twice returns them once", async () => {
+  await shop.receive({ "BACK-1": 10 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  const { reservation } = await shop.reserve({ "BACK-1": 4 }, named);
+  const released = await shop.release(named.orderId, named.key);
+  expect(released.reservation).toEqual({ ...reservation, status: ReservationStatus.RELEASED });
+  expect(await shop.release(named.orderId, named.key)).toEqual(released);
+  expect(await shop.stockOf("BACK-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
+  expect(await shop.events(reservation?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]);
+});
+
+test("a reservation that arrives after its release is refused", async () => {
+  await shop.receive({ "LATE-1": 10 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
+  await expect(shop.reserve({ "LATE-1": 1 }, named)).rejects.toEqual(reason("COMMAND_CANCELLED"));
+  expect(await shop.stockOf("LATE-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
+});
+
+test("however a reservation and its release race, nothing stays set aside", async () => {
+  await shop.receive({ "RACE-1": 100 });
+  const race = async () => {
+    const named = { orderId: newId("order"), key: newId("key") };
+    await Promise.allSettled([shop.reserve({ "RACE-1": 1 }, named), shop.release(named.orderId, named.key)]);
+  };
+  await Promise.all(Array.from({ length: 40 }, race));
+  expect(await shop.stockOf("RACE-1")).toEqual({ onHand: 100, reserved: 0, available: 100 });
+});
+
+test("releasing what was refused returns nothing", async () => {
+  await shop.receive({ "NONE-1": 1 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  await expect(shop.reserve({ "NONE-1": 2 }, named)).rejects.toEqual(reason("OUT_OF_STOCK"));
+  expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
+  expect(await shop.stockOf("NONE-1")).toEqual({ onHand: 1, reserved: 0, available: 1 });
+});
+
+test.each([
+  ["no lines", []],
+  ["a negative quantity", [{ sku: "BAD-1", quantity: -1 }]],
+  ["no quantity", [{ sku: "BAD-1", quantity: 0 }]],
+  ["a SKU in lower case", [{ sku: "bad-1", quantity: 1 }]],
+])("an order with %s is not valid", async (_what, lines) => {
+  const asked = shop.orders.reserveStock(
+    { orderId: newId("order"), lines },
+    { idempotencyKey: newId("key") },
+  );
+  await expect(asked).rejects.toEqual(reason("VALIDATION_FAILED"));
+});
+
+test("a customer cannot set stock aside", async () => {
+  const customer = shop.service.client(shop.contract, { scope: "orders:create" });
+  const asked = customer.reserveStock(
+    { orderId: newId("order"), lines: [{ sku: "BAD-1", quantity: 1 }] },
+    { idempotencyKey: newId("key") },
+  );
+  await expect(asked).rejects.toEqual(reason("SCOPE_MISSING"));
+});

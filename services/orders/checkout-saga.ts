@@ -1,0 +1,162 @@
+import type { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import type { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
+import type { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
+import { announce } from "#kit/outbox/outbox.ts";
+import type { Transaction } from "#kit/postgres/postgres.ts";
+import type { Client } from "#kit/rpc/client.ts";
+import type { Saga, SagaDefinition, StepCall, StepResult } from "#kit/saga/definition.ts";
+import { toAnnouncement, toWireLevel } from "./messages.ts";
+import {
+  type Address,
+  cancelOrder,
+  confirmOrder,
+  type Order,
+  type OrderEvent,
+  type ServiceLevel,
+} from "./order.ts";
+import { updateOrder } from "./order-store.ts";
+
+/** What checkout needs to know of an order; amounts as text, since the saga's row is JSON. */
+export interface CheckoutInput {
+  readonly customerId: string;
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+  readonly total: { readonly currencyCode: string; readonly amountMinor: string };
+  readonly paymentMethod: string;
+  readonly shippingAddress: Address;
+  readonly serviceLevel: ServiceLevel;
+}
+
+/** Who takes part. */
+export interface CheckoutParticipants {
+  readonly inventory: Client<typeof InventoryService>;
+  readonly payments: Client<typeof PaymentsService>;
+  readonly shipping: Client<typeof ShippingService>;
+}
+
+type CheckoutSaga = Saga<CheckoutInput>;
+
+/**
+ * Checkout: stock, money on hold, shipment, money. Authorizing before booking and capturing last means that most failures
+ * give up an authorization instead of paying back. After the capture the order can only be confirmed.
+ */
+export function checkoutSaga(
+  { inventory, payments, shipping }: CheckoutParticipants,
+  onTransition: (saga: CheckoutSaga) => void,
+): SagaDefinition<CheckoutInput> {
+  return {
+    name: "checkout",
+    version: 1,
+    steps: [
+      {
+        name: "reserve",
+        attemptTimeoutMs: 2_000,
+        budgetMs: 15_000,
+        do: async (saga, call) => {
+          const lines = saga.input.lines.map((line) => ({ ...line }));
+          const { reservation } = await inventory.reserveStock(
+            { orderId: saga.subjectId, lines },
+            options(call),
+          );
+          return { reservationId: reservation?.reservationId };
+        },
+        undo: async ({ sagaId, subjectId }, call) => {
+          await inventory.releaseStock(
+            { orderId: subjectId, reserveKey: `${sagaId}:reserve` },
+            options(call),
+          );
+        },
+      },
+      {
+        name: "authorize",
+        attemptTimeoutMs: 8_000,
+        budgetMs: 30_000,
+        do: async ({ subjectId: orderId, input }, call) => {
+          const { customerId, paymentMethod } = input;
+          const amount = { ...input.total, amountMinor: BigInt(input.total.amountMinor) };
+          const { payment } = await payments.authorizePayment(
+            { orderId, customerId, amount, paymentMethod },
+            options(call),
+          );
+          return { paymentId: payment?.paymentId };
+        },
+        undo: async ({ sagaId, subjectId }, call) => {
+          await payments.voidPayment(
+            { orderId: subjectId, authorizeKey: `${sagaId}:authorize` },
+            options(call),
+          );
+        },
+      },
+      {
+        name: "book",
+        attemptTimeoutMs: 5_000,
+        budgetMs: 20_000,
+        do: async ({ subjectId: orderId, input }, call) => {
+          const { customerId, shippingAddress, lines } = input;
+          const pieces = lines.reduce((sum, { quantity }) => sum + quantity, 0);
+          const serviceLevel = toWireLevel(input.serviceLevel);
+          const { shipment } = await shipping.bookShipment(
+            { orderId, customerId, destination: shippingAddress, serviceLevel, pieces },
+            options(call),
+          );
+          return { shipmentId: shipment?.shipmentId };
+        },
+        undo: async ({ sagaId, subjectId }, call) => {
+          await shipping.cancelShipment({ orderId: subjectId, bookKey: `${sagaId}:book` }, options(call));
+        },
+      },
+      {
+        name: "capture",
+        pivot: true,
+        attemptTimeoutMs: 8_000,
+        budgetMs: 30_000,
+        do: async (saga, call) => {
+          await payments.capturePayment(
+            { paymentId: resultOf(saga, "authorize", "paymentId") },
+            options(call),
+          );
+          return {};
+        },
+      },
+    ],
+    onCompleted: (tx, saga) => confirm(tx, saga),
+    onCompensated: (tx, saga) => cancel(tx, saga),
+    onTransition,
+  };
+}
+
+async function confirm(tx: Transaction, saga: CheckoutSaga) {
+  await append(tx, saga, (order) =>
+    confirmOrder(order, {
+      reservationId: resultOf(saga, "reserve", "reservationId"),
+      paymentId: resultOf(saga, "authorize", "paymentId"),
+      shipmentId: resultOf(saga, "book", "shipmentId"),
+    }),
+  );
+}
+
+async function cancel(tx: Transaction, saga: CheckoutSaga) {
+  await append(tx, saga, (order) => cancelOrder(order, saga.failure?.reason ?? ""));
+}
+
+async function append(tx: Transaction, saga: CheckoutSaga, decide: (order: Order) => OrderEvent) {
+  let decided: OrderEvent | undefined;
+  const order = await updateOrder(tx, saga.subjectId, (before) => {
+    decided = decide(before);
+    return decided;
+  });
+  if (!decided) return;
+  const [schema, message] = toAnnouncement(order, decided);
+  const { correlationId, sagaId } = saga;
+  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, causationId: sagaId });
+}
+
+const options = ({ key, timeoutMs, correlationId }: StepCall) => ({
+  idempotencyKey: key,
+  timeoutMs,
+  correlationId,
+});
+
+function resultOf(saga: CheckoutSaga, step: string, name: string): string {
+  const result: StepResult = saga.results[step] ?? {};
+  return String(result[name] ?? "");
+}

@@ -1,0 +1,41 @@
+import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
+import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
+import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
+import { rpc } from "#kit/service/handlers.ts";
+import { defineService, run } from "#kit/service/service.ts";
+import { checkoutSaga } from "./checkout-saga.ts";
+import { readConfig } from "./config.ts";
+import { orderConsumers } from "./consumers.ts";
+import { sagaProgress } from "./messages.ts";
+import { createOrderWatch } from "./order-watch.ts";
+import { watchElsewhere } from "./order-watch-job.ts";
+import { createPricing } from "./pricing.ts";
+import { ordersRpc } from "./rpc.ts";
+
+/** Orders: accepts orders and drives each through checkout to its end. */
+export const orders = defineService({
+  name: "orders",
+  migrations: new URL("./migrations/", import.meta.url),
+  readConfig,
+  wire({ db, client, cache, startSaga, findSaga }, config) {
+    const catalog = client(CatalogService, config.catalogUrl);
+    const inventory = client(InventoryService, config.inventoryUrl);
+    const payments = client(PaymentsService, config.paymentsUrl);
+    const shipping = client(ShippingService, config.shippingUrl);
+    const pricing = createPricing({ catalog, shipping, cache });
+    const watch = createOrderWatch();
+    const checkout = checkoutSaga({ inventory, payments, shipping }, (saga) =>
+      watch.publish(sagaProgress(saga)),
+    );
+    return {
+      rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga }))],
+      consumers: orderConsumers(pricing),
+      sagas: [checkout],
+      jobs: [watchElsewhere(db, watch)],
+    };
+  },
+});
+
+if (import.meta.main) await run(orders);

@@ -1,0 +1,180 @@
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Address as AddressMessage,
+  ServiceLevel as WireLevel,
+} from "#gen/souk/commerce/v1/commerce_pb.ts";
+import {
+  OrderCancelledSchema,
+  OrderConfirmedSchema,
+  OrderPlacedSchema,
+} from "#gen/souk/orders/v1/events_pb.ts";
+import { CheckoutStep, OrderSchema, OrderStatus as WireStatus } from "#gen/souk/orders/v1/orders_pb.ts";
+import type { Saga } from "#kit/saga/definition.ts";
+import type { Address, Money, Order, OrderEvent, OrderPlaced, OrderStatus, ServiceLevel } from "./order.ts";
+import type { OrderView } from "./order-store.ts";
+
+const wireStatuses: Readonly<Record<OrderStatus, WireStatus>> = {
+  pending: WireStatus.PENDING,
+  confirmed: WireStatus.CONFIRMED,
+  cancelled: WireStatus.CANCELLED,
+};
+
+/** Undefined for the unset status of a filter. */
+export const fromWireStatus = (status: WireStatus): OrderStatus | undefined =>
+  (Object.keys(wireStatuses) as OrderStatus[]).find((name) => wireStatuses[name] === status);
+
+/** Unset means standard. */
+export const fromWireLevel = (level: WireLevel): ServiceLevel =>
+  level === WireLevel.EXPRESS ? "express" : "standard";
+
+export const toWireLevel = (level: ServiceLevel): WireLevel =>
+  level === "express" ? WireLevel.EXPRESS : WireLevel.STANDARD;
+
+/** The contract requires the address, so it is there. */
+export function fromWireAddress(address: AddressMessage | undefined): Address {
+  const { name = "", line1 = "", line2 = "", city = "", postalCode = "", countryCode = "" } = address ?? {};
+  return { name, line1, line2, city, postalCode, countryCode };
+}
+
+/** Bytes of an event as `order_events` keeps it: the message it is announced as. */
+export function toEventPayload(order: Order, event: OrderEvent): Uint8Array {
+  const [schema, message] = toAnnouncement(order, event);
+  return toBinary(schema, create(schema, message));
+}
+
+/** An event as the message that announces it. */
+export function toAnnouncement(
+  order: Order,
+  event: OrderEvent,
+): [DescMessage, MessageInitShape<DescMessage>] {
+  const { orderId, customerId } = order;
+  switch (event.type) {
+    case "placed":
+      return [OrderPlacedSchema, toPlaced(event)];
+    case "confirmed":
+      return [OrderConfirmedSchema, { ...event, orderId, customerId, total: order.total }];
+    case "cancelled":
+      return [OrderCancelledSchema, { ...event, orderId, customerId }];
+  }
+}
+
+/** @throws Error for a type that this version does not know. */
+export function fromEventPayload(type: string, payload: Uint8Array): OrderEvent {
+  switch (type) {
+    case "placed":
+      return fromPlaced(payload);
+    case "confirmed": {
+      const { reservationId, paymentId, shipmentId } = fromBinary(OrderConfirmedSchema, payload);
+      return { type, reservationId, paymentId, shipmentId };
+    }
+    case "cancelled":
+      return { type, cancelReason: fromBinary(OrderCancelledSchema, payload).cancelReason };
+    default:
+      throw new Error(`unknown order event ${type}`);
+  }
+}
+
+/** The order's message as the view keeps it; status, step and times stand in columns or elsewhere. */
+export function toDocument(order: Order): Uint8Array {
+  return toBinary(OrderSchema, toOrder(order));
+}
+
+/** An order as its message, without what only the database knows. */
+export function toOrder(order: Order) {
+  const { lines, serviceLevel, status, reservationId: _, ...facts } = order;
+  return create(OrderSchema, {
+    ...facts,
+    lines: [...lines],
+    status: wireStatuses[status],
+    serviceLevel: toWireLevel(serviceLevel),
+  });
+}
+
+/** An order that was just placed. */
+export function toPlacedMessage(order: Order, placedAt: Date) {
+  const at = timestampFromDate(placedAt);
+  return create(OrderSchema, { ...toOrder(order), step: CheckoutStep.ACCEPTED, placedAt: at, updatedAt: at });
+}
+
+/** A view as the order's message. While checkout is under way, the saga tells how far it has come. */
+export function toOrderMessage(view: OrderView, saga: Saga<unknown> | undefined) {
+  const order = fromBinary(OrderSchema, view.document);
+  order.step = view.status === "confirmed" ? CheckoutStep.PAYMENT_CAPTURED : toStep(saga);
+  order.placedAt = timestampFromDate(view.placedAt);
+  order.updatedAt = timestampFromDate(view.updatedAt);
+  return order;
+}
+
+/** What a watcher is told. */
+export interface OrderProgress {
+  readonly orderId: string;
+  readonly status: WireStatus;
+  readonly step: CheckoutStep;
+  readonly cancelReason: string;
+}
+
+export function toProgress(view: OrderView, saga: Saga<unknown> | undefined): OrderProgress {
+  const { orderId, status, step, cancelReason } = toOrderMessage(view, saga);
+  return { orderId, status, step, cancelReason };
+}
+
+const progressStatus = {
+  running: WireStatus.PENDING,
+  compensating: WireStatus.PENDING,
+  completed: WireStatus.CONFIRMED,
+  compensated: WireStatus.CANCELLED,
+} as const;
+
+/** What a saga's transition means to a watcher. */
+export const sagaProgress = (saga: Saga<unknown>): OrderProgress => ({
+  orderId: saga.subjectId,
+  status: progressStatus[saga.status],
+  step: toStep(saga),
+  cancelReason: saga.status === "compensated" ? (saga.failure?.reason ?? "") : "",
+});
+
+const steps: Readonly<Record<string, CheckoutStep>> = {
+  reserve: CheckoutStep.STOCK_RESERVED,
+  authorize: CheckoutStep.PAYMENT_AUTHORIZED,
+  book: CheckoutStep.SHIPMENT_BOOKED,
+  capture: CheckoutStep.PAYMENT_CAPTURED,
+};
+
+function toStep(saga: Saga<unknown> | undefined): CheckoutStep {
+  if (saga?.status === "compensating" || saga?.status === "compensated") return CheckoutStep.UNDOING;
+  return steps[saga?.lastDone ?? ""] ?? CheckoutStep.ACCEPTED;
+}
+
+function toPlaced({
+  type: _,
+  lines,
+  serviceLevel,
+  ...facts
+}: OrderPlaced): MessageInitShape<typeof OrderPlacedSchema> {
+  return { ...facts, lines: [...lines], serviceLevel: toWireLevel(serviceLevel) };
+}
+
+function fromPlaced(payload: Uint8Array): OrderPlaced {
+  const message = fromBinary(OrderPlacedSchema, payload);
+  const { orderId, customerId, subtotal, shippingFee, total, shippingAddress } = message;
+  return {
+    type: "placed",
+    orderId,
+    customerId,
+    lines: message.lines.map(({ productId, sku, name, quantity, unitPrice }) => {
+      return { productId, sku, name, quantity, unitPrice: fromMoney(unitPrice) };
+    }),
+    subtotal: fromMoney(subtotal),
+    shippingFee: fromMoney(shippingFee),
+    total: fromMoney(total),
+    shippingAddress: fromWireAddress(shippingAddress),
+    serviceLevel: fromWireLevel(message.serviceLevel),
+  };
+}
+
+/** Money that this service wrote itself is never absent. */
+export const fromMoney = (money: Money | undefined): Money => ({
+  currencyCode: money?.currencyCode ?? "",
+  amountMinor: money?.amountMinor ?? 0n,
+});

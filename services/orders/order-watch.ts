@@ -1,0 +1,101 @@
+import { CheckoutStep, OrderStatus } from "#gen/souk/orders/v1/orders_pb.ts";
+import type { OrderProgress } from "./messages.ts";
+
+/** Tells watchers what becomes of orders. */
+export interface OrderWatch {
+  /** An order was accepted by this replica: it can be watched without asking the database. */
+  begin(customerId: string, progress: OrderProgress): void;
+  /** Something changed, as far as this replica knows. */
+  publish(progress: OrderProgress): void;
+  /** The newest state of an order that this replica is driving for that customer. */
+  known(orderId: string, customerId: string): OrderProgress | undefined;
+  /** Yields each further state once, in order, and ends with the order's end or the signal. Subscribes at once. */
+  follow(orderId: string, signal: AbortSignal): AsyncIterable<OrderProgress>;
+  /** Ids of the orders that are being followed. */
+  followed(): string[];
+}
+
+interface Known {
+  readonly customerId: string;
+  readonly progress: OrderProgress;
+}
+
+/** Orders that this replica remembers without asking; the oldest go first. Ended ones stay for late watchers. */
+const maxKnown = 10_000;
+
+/** Makes the watch of one replica. Other replicas' progress comes in by `publish` from a poll. */
+export function createOrderWatch(): OrderWatch {
+  const known = new Map<string, Known>();
+  const followers = new Map<string, Set<Follower>>();
+  return {
+    begin(customerId, progress) {
+      if (known.size >= maxKnown) known.delete(known.keys().next().value ?? "");
+      known.set(progress.orderId, { customerId, progress });
+    },
+    publish(progress) {
+      const earlier = known.get(progress.orderId);
+      if (earlier && isNewer(progress, earlier.progress))
+        known.set(progress.orderId, { ...earlier, progress });
+      for (const follower of followers.get(progress.orderId) ?? []) follower.push(progress);
+    },
+    known(orderId, customerId) {
+      const found = known.get(orderId);
+      return found?.customerId === customerId ? found.progress : undefined;
+    },
+    follow: (orderId, signal) => follow(followers, orderId, signal),
+    followed: () => [...followers.keys()],
+  };
+}
+
+/** Whether the order has ended. */
+export const hasEnded = ({ status }: OrderProgress) =>
+  status === OrderStatus.CONFIRMED || status === OrderStatus.CANCELLED;
+
+/** States only move forward, so an older one that arrives late (from a poll) is dropped. */
+export const isNewer = (progress: OrderProgress, than: OrderProgress | undefined) =>
+  than === undefined || rank(progress) > rank(than);
+
+const rank = (progress: OrderProgress) => (hasEnded(progress) ? CheckoutStep.UNDOING + 1 : progress.step);
+
+interface Follower {
+  push(progress: OrderProgress): void;
+}
+
+/** Subscribes when called, not when first asked for a state, so that nothing is missed in between. */
+function follow(followers: Map<string, Set<Follower>>, orderId: string, signal: AbortSignal) {
+  const queue: OrderProgress[] = [];
+  let wake = () => {};
+  const follower: Follower = {
+    push(progress) {
+      queue.push(progress);
+      wake();
+    },
+  };
+  const group = followers.get(orderId) ?? new Set();
+  followers.set(orderId, group.add(follower));
+  const leave = () => {
+    group.delete(follower);
+    if (group.size === 0) followers.delete(orderId);
+  };
+  signal.addEventListener("abort", () => wake(), { once: true });
+  return drain({ queue, signal, onWake: (callback) => (wake = callback) }, leave);
+}
+
+interface Feed {
+  readonly queue: OrderProgress[];
+  readonly signal: AbortSignal;
+  onWake(callback: () => void): void;
+}
+
+async function* drain({ queue, signal, onWake }: Feed, leave: () => void): AsyncGenerator<OrderProgress> {
+  let last: OrderProgress | undefined;
+  try {
+    while (!signal.aborted && !(last && hasEnded(last))) {
+      const next = queue.shift();
+      if (next && isNewer(next, last)) yield (last = next);
+      else if (!next) await new Promise<void>((resolve) => onWake(resolve));
+    }
+  } finally {
+    leave();
+  }
+}

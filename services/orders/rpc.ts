@@ -1,0 +1,155 @@
+import { CheckoutStep, OrderStatus, OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
+import { newId } from "#kit/ids/ids.ts";
+import { announce } from "#kit/outbox/outbox.ts";
+import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/paging/paging.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Call } from "#kit/rpc/call.ts";
+import type { SagaDefinition } from "#kit/saga/definition.ts";
+import { command, query, stream } from "#kit/service/handlers.ts";
+import type { Resources } from "#kit/service/service.ts";
+import type { CheckoutInput } from "./checkout-saga.ts";
+import {
+  fromWireAddress,
+  fromWireLevel,
+  fromWireStatus,
+  type OrderProgress,
+  toAnnouncement,
+  toOrderMessage,
+  toPlacedMessage,
+  toProgress,
+} from "./messages.ts";
+import { placeOrder as decideOrder, type Order, type OrderPlaced, orderNotFound } from "./order.ts";
+import { insertOrder, type OrderView, readPage, readView } from "./order-store.ts";
+import { hasEnded, isNewer, type OrderWatch } from "./order-watch.ts";
+import type { Pricing } from "./pricing.ts";
+
+const methods = OrdersService.method;
+
+/** What the handlers work with. */
+export interface OrdersRpcOptions {
+  readonly db: Database;
+  readonly pricing: Pricing;
+  readonly watch: OrderWatch;
+  readonly checkout: SagaDefinition<CheckoutInput>;
+  readonly startSaga: Resources["startSaga"];
+  readonly findSaga: Resources["findSaga"];
+}
+
+/** Answers the orders contract. */
+export const ordersRpc = (options: OrdersRpcOptions) => ({
+  placeOrder: placeOrder(options),
+  getOrder: getOrder(options),
+  listOrders: listOrders(options),
+  watchOrder: watchOrder(options),
+});
+
+const placeOrder = (options: OrdersRpcOptions) =>
+  command(methods.placeOrder, {
+    async prepare({ lines, shippingAddress, serviceLevel }, call) {
+      const level = fromWireLevel(serviceLevel);
+      const [products, shippingFee] = await Promise.all([
+        options.pricing.products(
+          lines.map(({ productId }) => productId),
+          call,
+        ),
+        options.pricing.shippingFee(shippingAddress?.countryCode ?? "", level, call),
+      ]);
+      return { products, shippingFee, serviceLevel: level };
+    },
+    async apply(tx, request, call, prices) {
+      const shippingAddress = fromWireAddress(request.shippingAddress);
+      const customerId = customerOf(call);
+      const { lines } = request;
+      const event = decideOrder({ orderId: newId("order"), customerId, lines, shippingAddress, ...prices });
+      const { order, placedAt } = await insertOrder(tx, event);
+      announcePlaced(tx, order, event, call);
+      startCheckout(options, tx, event, request.paymentMethod, call);
+      tx.afterCommit(() => options.watch.begin(customerId, accepted(order.orderId)));
+      return { order: toPlacedMessage(order, placedAt) };
+    },
+  });
+
+const getOrder = ({ db, findSaga, checkout }: OrdersRpcOptions) =>
+  query(methods.getOrder, async ({ orderId }, call) => {
+    const [view, saga] = await Promise.all([readView(db, orderId), findSaga(checkout, orderId)]);
+    return { order: toOrderMessage(owned(view, orderId, call), saga) };
+  });
+
+const listOrders = ({ db }: OrdersRpcOptions) =>
+  query(methods.listOrders, async ({ pageSize, pageToken, status }, call) => {
+    const customerId = customerOf(call);
+    const size = pageSize || defaultPageSize;
+    const scope = ["ListOrders", customerId, String(status)];
+    const [placedAt, orderId] = parsePageToken(scope, pageToken, [timeShape, orderIdShape]) ?? [];
+    const after = placedAt && orderId ? { placedAt: new Date(placedAt), orderId } : undefined;
+    const rows = await readPage(db, { customerId, status: fromWireStatus(status), after, limit: size + 1 });
+    const { items, last } = cutPage(rows, size);
+    return {
+      orders: items.map((view) => toOrderMessage(view, undefined)),
+      nextPageToken: last ? toPageToken(scope, [last.placedAt.toISOString(), last.orderId]) : "",
+    };
+  });
+
+const watchOrder = ({ db, watch, findSaga, checkout }: OrdersRpcOptions) =>
+  stream(methods.watchOrder, async function* ({ orderId }, call) {
+    // Following begins before the state is read, so that no change falls between the two.
+    const changes = watch.follow(orderId, call.signal);
+    const first =
+      watch.known(orderId, customerOf(call)) ??
+      (await readProgress({ db, findSaga, checkout }, orderId, call));
+    yield first;
+    if (hasEnded(first)) return;
+    for await (const change of changes) if (isNewer(change, first)) yield change;
+  });
+
+async function readProgress(
+  { db, findSaga, checkout }: Pick<OrdersRpcOptions, "db" | "findSaga" | "checkout">,
+  orderId: string,
+  call: Call,
+): Promise<OrderProgress> {
+  const [view, saga] = await Promise.all([readView(db, orderId), findSaga(checkout, orderId)]);
+  return toProgress(owned(view, orderId, call), saga);
+}
+
+function announcePlaced(tx: Transaction, order: Order, event: OrderPlaced, call: Call) {
+  const [schema, message] = toAnnouncement(order, event);
+  const { correlationId, traceparent } = call;
+  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, traceparent });
+}
+
+function startCheckout(
+  { startSaga, checkout }: OrdersRpcOptions,
+  tx: Transaction,
+  { orderId, customerId, lines, total, shippingAddress, serviceLevel }: OrderPlaced,
+  paymentMethod: string,
+  { correlationId }: Call,
+) {
+  const input: CheckoutInput = {
+    customerId,
+    lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
+    total: { currencyCode: total.currencyCode, amountMinor: String(total.amountMinor) },
+    paymentMethod,
+    shippingAddress,
+    serviceLevel,
+  };
+  startSaga(tx, checkout, { subjectId: orderId, correlationId, input });
+}
+
+/** Somebody else's order is not found: its existence is nobody else's business. */
+function owned(view: OrderView | undefined, orderId: string, call: Call): OrderView {
+  if (!view || view.customerId !== customerOf(call)) throw orderNotFound(orderId);
+  return view;
+}
+
+const accepted = (orderId: string): OrderProgress => ({
+  orderId,
+  status: OrderStatus.PENDING,
+  step: CheckoutStep.ACCEPTED,
+  cancelReason: "",
+});
+
+/** Every method here needs a token, so there is a principal. */
+const customerOf = (call: Call) => call.principal?.subject ?? "";
+
+const timeShape = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const orderIdShape = /^order_[0-7][0-9a-hjkmnp-tv-z]{25}$/;

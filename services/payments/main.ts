@@ -1,0 +1,33 @@
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
+import { rpc } from "#kit/service/handlers.ts";
+import { defineService, run } from "#kit/service/service.ts";
+import { readConfig } from "./config.ts";
+import { finishAbandonedRefunds } from "./refund.ts";
+import { paymentsRpc } from "./rpc.ts";
+import { createStripeProcessor } from "./stripe/stripe-processor.ts";
+import { createPaymentsUnderWay } from "./under-way.ts";
+
+/** Payments: moves money between a customer's card and the shop, once, and keeps the ledger. */
+export const payments = defineService({
+  name: "payments",
+  migrations: new URL("./migrations/", import.meta.url),
+  readConfig,
+  wire({ db, signal }, config) {
+    const processor = createStripeProcessor({
+      url: config.cardProcessorUrl,
+      key: config.cardProcessorKey,
+      timeoutMs: config.cardProcessorTimeoutMs,
+    });
+    signal.addEventListener("abort", () => processor.close(), { once: true });
+    const underWay = createPaymentsUnderWay({ patienceMs: 1_000, maxKnown: 10_000 });
+    const webhookSecret = config.cardProcessorWebhookSecret;
+    return {
+      rpcs: [rpc(PaymentsService, paymentsRpc({ db, processor, underWay, webhookSecret }))],
+      jobs: [
+        { name: "finish-refunds", everyMs: 30_000, run: () => finishAbandonedRefunds({ db, processor }) },
+      ],
+    };
+  },
+});
+
+if (import.meta.main) await run(payments);

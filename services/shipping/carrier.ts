@@ -1,0 +1,35 @@
+import type { Deadline } from "#kit/time/time.ts";
+import type { CarrierTruth, Destination } from "./shipment.ts";
+import type { ServiceLevel } from "./tariff.ts";
+
+/** A parcel to be collected. Repeating it with the same key has no further effect and gets the first answer. */
+export interface Booking {
+  readonly key: string;
+  readonly orderId: string;
+  readonly destination: Destination;
+  readonly serviceLevel: ServiceLevel;
+  readonly parcelGrams: readonly number[];
+}
+
+/** One thing that happened to a parcel. */
+export interface TrackingEvent {
+  readonly description: string;
+  readonly occurredAt: Date;
+}
+
+/**
+ * The carrier, as far as shipping needs it. Every method repeats safely. They answer what is true at the carrier
+ * afterwards, also when that is not what was asked for (a parcel that has left is not cancelled: `dispatched`).
+ * All throw ServiceError DEPENDENCY_UNAVAILABLE (retryable) when the outcome is unknown: no answer in time, or a fault there.
+ */
+export interface Carrier {
+  book(booking: Booking, deadline: Deadline): Promise<CarrierTruth>;
+  cancel(
+    command: { readonly key: string; readonly reference: string },
+    deadline: Deadline,
+  ): Promise<CarrierTruth>;
+  /** What happened to a parcel, oldest first. */
+  track(trackingNumber: string, deadline: Deadline): Promise<TrackingEvent[]>;
+  /** Closes idle connections. */
+  close(): void;
+}

@@ -1,0 +1,124 @@
+import type { Deadline } from "#kit/time/time.ts";
+import type { Booking, Carrier, TrackingEvent } from "./carrier.ts";
+import {
+  createProviderHttp,
+  type ProviderAddress,
+  type ProviderAnswer,
+  type ProviderHttp,
+  type ProviderRequest,
+} from "./provider-http.ts";
+import { type CarrierTruth, type Destination, keyReused, outcomeUnknown } from "./shipment.ts";
+
+interface Api {
+  readonly http: ProviderHttp;
+  readonly timeoutMs: number;
+}
+
+/** The carrier over its JSON API. */
+export function createParcelCarrier(address: ProviderAddress): Carrier {
+  const api: Api = { http: createProviderHttp(address), timeoutMs: address.timeoutMs };
+  return {
+    book: (booking, deadline) => book(api, booking, deadline),
+    cancel: (command, deadline) => cancel(api, command, deadline),
+    track: (trackingNumber, deadline) => track(api, trackingNumber, deadline),
+    close: () => api.http.close(),
+  };
+}
+
+async function book(api: Api, booking: Booking, deadline: Deadline): Promise<CarrierTruth> {
+  const { key, orderId, destination, serviceLevel, parcelGrams } = booking;
+  const body = toJson({
+    reference: orderId,
+    destination: toCarrierAddress(destination),
+    parcels: parcelGrams.map((grams) => ({ weight_grams: grams })),
+    service: serviceLevel === "EXPRESS" ? "express" : "standard",
+  });
+  const answer = await send(api, { method: "POST", path: "/v1/shipments", body, key }, deadline);
+  if (answer.status === 201) return truthOf(answer);
+  const { code } = errorOf(answer);
+  if (code === "idempotency_key_reused") throw keyReused();
+  // What the carrier cannot even read as an address is one it does not deliver to.
+  if (code === "address_refused" || code === "invalid_field") return { standing: "refused" };
+  throw unexpected(answer);
+}
+
+async function cancel(
+  api: Api,
+  { key, reference }: { key: string; reference: string },
+  deadline: Deadline,
+): Promise<CarrierTruth> {
+  const path = `/v1/shipments/${encodeURIComponent(reference)}`;
+  const answer = await send(api, { method: "POST", path: `${path}/cancel`, key }, deadline);
+  if (answer.status === 200) return truthOf(answer);
+  if (errorOf(answer).code !== "already_dispatched") throw unexpected(answer);
+  return truthOf(await send(api, { method: "GET", path }, deadline));
+}
+
+async function track(api: Api, trackingNumber: string, deadline: Deadline): Promise<TrackingEvent[]> {
+  const path = `/v1/tracking/${encodeURIComponent(trackingNumber)}`;
+  const answer = await send(api, { method: "GET", path }, deadline);
+  if (answer.status !== 200) throw unexpected(answer);
+  const { events } = answer.body as { events: { status: string; at: string }[] };
+  return events.map(({ status, at }) => ({ description: status, occurredAt: new Date(at) }));
+}
+
+/**
+ * Sends, and leaves only answers that say what happened.
+ * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, a key still under way, too many requests, and a
+ *   refused API key (an operator will mend that).
+ */
+async function send(
+  api: Api,
+  request: Omit<ProviderRequest, "timeoutMs">,
+  deadline: Deadline,
+): Promise<ProviderAnswer> {
+  const timeoutMs = Math.min(api.timeoutMs, deadline.remainingMs());
+  let answer: ProviderAnswer;
+  try {
+    answer = await api.http.send({ ...request, timeoutMs });
+  } catch (cause) {
+    throw outcomeUnknown(cause);
+  }
+  const { status } = answer;
+  const unknown =
+    status >= 500 || status === 429 || status === 401 || errorOf(answer).code === "idempotency_key_in_use";
+  if (unknown) throw unexpected(answer);
+  return answer;
+}
+
+const toJson = (value: object) => ({ type: "application/json", text: JSON.stringify(value) });
+
+/** The carrier has no empty fields. */
+const toCarrierAddress = ({ name, line1, line2, city, postalCode, countryCode }: Destination) => ({
+  name,
+  line1,
+  ...(line2 && { line2 }),
+  city,
+  postal_code: postalCode,
+  country: countryCode,
+});
+
+interface ShipmentBody {
+  readonly id?: string;
+  readonly tracking_number?: string;
+  readonly status?: string;
+}
+
+function truthOf({ body }: ProviderAnswer): CarrierTruth {
+  const { id, tracking_number: trackingNumber, status } = (body ?? {}) as ShipmentBody;
+  if (!id || !trackingNumber || !status)
+    throw outcomeUnknown(new Error("the carrier's answer is no shipment"));
+  const standing = status === "booked" ? "booked" : status === "canceled" ? "cancelled" : "dispatched";
+  return { standing, reference: id, trackingNumber };
+}
+
+interface CarrierError {
+  readonly code?: string;
+  readonly message?: string;
+}
+
+const errorOf = ({ body }: ProviderAnswer): CarrierError =>
+  (body as { error?: CarrierError } | null)?.error ?? {};
+
+const unexpected = (answer: ProviderAnswer) =>
+  outcomeUnknown(new Error(`the carrier answered ${answer.status}: ${errorOf(answer).message}`));

@@ -1,0 +1,131 @@
+import { newId } from "#kit/ids/ids.ts";
+import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import type { Destination, Shipment, ShipmentRequest, ShipmentStatus } from "./shipment.ts";
+import type { ServiceLevel } from "./tariff.ts";
+
+/** What a shipment has become. */
+export interface ShipmentMove {
+  readonly from: readonly ShipmentStatus[];
+  readonly to: ShipmentStatus;
+  readonly reference?: string | undefined;
+  readonly trackingNumber?: string | undefined;
+}
+
+interface ShipmentRow {
+  shipment_id: string;
+  order_id: string;
+  book_key: string;
+  customer_id: string | null;
+  service_level: ServiceLevel | null;
+  pieces: number | null;
+  destination: Destination | null;
+  status: ShipmentStatus;
+  carrier_reference: string | null;
+  tracking_number: string;
+  version: bigint;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const columns = `s.shipment_id, s.order_id, s.book_key, s.customer_id, s.service_level, s.pieces, s.destination, s.status,
+  s.carrier_reference, s.tracking_number, s.version, s.created_at, s.updated_at`;
+
+// The no-op update returns and locks the row of an earlier command, or waits for one that is being written now.
+const openStatement = statement(
+  "open-shipment",
+  `insert into shipments as s (shipment_id, order_id, book_key, customer_id, service_level, pieces, destination, status,
+     created_at, updated_at)
+   select $1, $2, $3, $4, $5, $6, $7, 'PENDING', souk_now, souk_now from souk_now()
+   on conflict (book_key) do update set book_key = s.book_key
+   returning ${columns}`,
+);
+
+const cancelAheadStatement = statement(
+  "cancel-shipment-ahead",
+  `insert into shipments as s (shipment_id, order_id, book_key, status, created_at, updated_at)
+   select $1, $2, $3, 'CANCELLED', souk_now, souk_now from souk_now()
+   on conflict (book_key) do update set book_key = s.book_key
+   returning ${columns}`,
+);
+
+const moveStatement = statement(
+  "move-shipment",
+  `update shipments as s set status = $2, carrier_reference = coalesce($3, carrier_reference),
+     tracking_number = coalesce($4, tracking_number), destination = null, version = version + 1, updated_at = souk_now()
+   where book_key = $1 and status = any($5)
+   returning ${columns}`,
+);
+
+const readStatement = statement(
+  "read-shipment",
+  `select ${columns} from shipments s where shipment_id = $1 and customer_id is not null`,
+);
+
+const readByKeyStatement = statement(
+  "read-shipment-by-key",
+  `select ${columns} from shipments s where book_key = $1 and customer_id is not null`,
+);
+
+/**
+ * Records the intent to book, or finds what an earlier command left under the same key. Undefined when a cancellation came
+ * before: there is nothing but its mark.
+ */
+export async function openShipment(
+  tx: Transaction,
+  request: ShipmentRequest & { readonly destination: Destination },
+): Promise<Shipment | undefined> {
+  const { orderId, bookKey, customerId, serviceLevel, pieces, destination } = request;
+  const place = JSON.stringify(destination);
+  const values = [newId("shipment"), orderId, bookKey, customerId, serviceLevel, pieces, place];
+  return firstShipment(await tx.query<ShipmentRow>(openStatement, values));
+}
+
+/** Finds the shipment under a key, or marks the key so that its booking meets the mark when it comes. */
+export async function cancelAhead(
+  tx: Transaction,
+  orderId: string,
+  bookKey: string,
+): Promise<Shipment | undefined> {
+  const values = [newId("shipment"), orderId, bookKey];
+  return firstShipment(await tx.query<ShipmentRow>(cancelAheadStatement, values));
+}
+
+/** Moves a shipment that stands in one of `from`; undefined when it no longer does. */
+export async function moveShipment(
+  tx: Transaction,
+  bookKey: string,
+  move: ShipmentMove,
+): Promise<Shipment | undefined> {
+  const { from, to, reference, trackingNumber } = move;
+  const values = [bookKey, to, reference ?? null, trackingNumber ?? null, from];
+  return firstShipment(await tx.query<ShipmentRow>(moveStatement, values));
+}
+
+/** Reads a shipment by its id. */
+export async function readShipment(source: Queryable, shipmentId: string): Promise<Shipment | undefined> {
+  return firstShipment(await source.query<ShipmentRow>(readStatement, [shipmentId]));
+}
+
+/** Reads a shipment by the key of its booking. */
+export async function readShipmentByKey(source: Queryable, bookKey: string): Promise<Shipment | undefined> {
+  return firstShipment(await source.query<ShipmentRow>(readByKeyStatement, [bookKey]));
+}
+
+function firstShipment([row]: readonly ShipmentRow[]): Shipment | undefined {
+  if (!row || row.customer_id === null || row.service_level === null || row.pieces === null) return undefined;
+  return {
+    shipmentId: row.shipment_id,
+    orderId: row.order_id,
+    bookKey: row.book_key,
+    customerId: row.customer_id,
+    serviceLevel: row.service_level,
+    pieces: row.pieces,
+    destination: row.destination ?? undefined,
+    status: row.status,
+    carrierReference: row.carrier_reference ?? undefined,
+    trackingNumber: row.tracking_number,
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

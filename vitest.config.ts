@@ -1,0 +1,46 @@
+import { defineConfig } from "vitest/config";
+
+// Tests beside the code touch nothing outside their process; those in a `tests` folder have real servers; journeys start
+// the whole shop. Names tell them apart, so that `npm run test:unit` stays a matter of seconds.
+const integration = ["{kit,services,edge,tools,sandboxes}/**/tests/**/*.test.ts"];
+const exclude = ["**/node_modules/**", "**/.souk/**"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{kit,services,edge,tools,sandboxes,docs,bench}/**/*.test.ts"],
+          exclude: [...exclude, ...integration],
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: integration,
+          exclude,
+          globalSetup: "./tools/test-environment.ts",
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "journeys",
+          include: ["journeys/**/*.test.ts"],
+          exclude,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["kit/**/*.ts", "services/**/*.ts", "edge/**/*.ts"],
+      exclude: ["**/*.test.ts", "**/tests/**", "kit/testing/**"],
+      reporter: ["text-summary", "json-summary"],
+    },
+  },
+});
