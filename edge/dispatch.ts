@@ -39,6 +39,7 @@ function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Reques
     runtime.options.onRequest?.(exchange);
     if (applyCors(runtime, exchange, response)) return;
     if (target.length > runtime.limits.maxTargetBytes) throw targetTooLong(runtime.limits.maxTargetBytes);
+    if (protocol === "grpc") throw grpcNeedsHttp2();
     const context = { runtime, exchange, request, response };
     if (protocol === "rest") serveRest(context);
     else serveConnect(context, path);
@@ -76,9 +77,19 @@ function pathOf(target: string): string {
 
 function protocolOf(runtime: Runtime, request: Request, path: string): Protocol {
   const contentType = request.headers["content-type"];
-  if (contentType?.startsWith("application/grpc")) return "grpc-web";
+  if (contentType?.startsWith("application/grpc-web")) return "grpc-web";
+  if (contentType?.startsWith("application/grpc")) return "grpc";
   if (contentType?.startsWith("application/connect+")) return "connect";
   return runtime.table.procedures.has(path) && request.method !== "OPTIONS" ? "connect" : "rest";
+}
+
+function grpcNeedsHttp2(): EdgeError {
+  return new EdgeError({
+    code: Code.INVALID_ARGUMENT,
+    httpStatus: 415,
+    reason: "HTTP2_REQUIRED",
+    message: "gRPC needs POST over HTTP/2",
+  });
 }
 
 function targetTooLong(maxBytes: number): EdgeError {

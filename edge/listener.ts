@@ -152,16 +152,18 @@ function isGrpc(contentType: string | undefined): boolean {
 function sniff(socket: Socket, timeoutMs: number, hand: (isHttp2: boolean) => void): void {
   const late = setTimeout(() => socket.destroy(), timeoutMs);
   socket.once("close", () => clearTimeout(late));
+  let seen: Buffer = Buffer.alloc(0);
   const look = (): void => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
-    const length = Math.min(chunk.length, preface.length);
-    const same = chunk.compare(preface, 0, length, 0, length) === 0;
-    socket.unshift(chunk);
-    // Three bytes tell: no HTTP/1.1 method begins with PRI.
-    if (same && chunk.length < 3) return;
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const length = Math.min(seen.length, preface.length);
+    const same = seen.compare(preface, 0, length, 0, length) === 0;
+    // Three bytes tell: no HTTP/1.1 method begins with PRI. Fewer are kept here, since putting them back would read as news.
+    if (same && seen.length < 3) return;
     clearTimeout(late);
     socket.removeListener("readable", look);
+    socket.unshift(seen);
     hand(same);
   };
   socket.on("readable", look);

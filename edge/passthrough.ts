@@ -1,7 +1,7 @@
 import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { failed } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
-import { badRequest, EdgeError, toEdgeError } from "./edge-error.ts";
+import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
 import { Code, isInternalCode } from "./grpc-code.ts";
@@ -234,9 +234,4 @@ function tooLarge(): EdgeError {
     reason: "REQUEST_TOO_LARGE",
     message: "the message is too large",
   });
-}
-
-/** Refuses gRPC over HTTP/1.1, which has no way to carry it. */
-export function grpcNeedsHttp2(): EdgeError {
-  return badRequest("HTTP2_REQUIRED", "gRPC needs HTTP/2");
 }

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   create,
   type DescMethod,
@@ -161,10 +160,13 @@ async function watchBooks(
   make: (id: number) => Message,
 ): Promise<void> {
   facts.open++;
-  const cancelled = once(call, "cancelled").then(() => facts.cancelled++);
+  const cancelled = new Promise<void>((resolve) => call.once("cancelled", resolve)).then(
+    () => facts.cancelled++,
+  );
   for (let id = 0; id < request.count && !call.cancelled; id++) {
     facts.sent++;
-    if (!call.write(make(id))) await Promise.race([once(call, "drain"), cancelled]);
+    if (!call.write(make(id)))
+      await Promise.race([new Promise((resolve) => call.once("drain", resolve)), cancelled]);
   }
   if (request.stayOpen && !call.cancelled) await cancelled;
   facts.open--;

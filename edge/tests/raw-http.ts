@@ -37,12 +37,14 @@ export function sendRaw(
 }
 
 /** Sends bytes and parses what comes back as one HTTP/1.1 answer. */
-export function exchangeBytes(port: number, bytes: Buffer | string): Promise<RawAnswer> {
+export function exchangeBytes(port: number, bytes: Uint8Array | string): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, "127.0.0.1");
     const chunks: Buffer[] = [];
     const late = setTimeout(() => socket.destroy(new Error("no answer in time")), answerTimeoutMs);
-    socket.on("connect", () => socket.write(bytes));
+    socket.on("connect", () =>
+      socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
+    );
     socket.on("data", (chunk) => chunks.push(chunk));
     socket.on("error", reject);
     socket.on("close", () => {

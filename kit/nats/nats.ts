@@ -26,10 +26,11 @@ export interface Nats {
   close(): Promise<void>;
 }
 
-/** Events are kept this long in their stream: as long as a consumer may be away without losing any. */
+/**
+ * Events are kept this long in their stream: as long as a consumer may be away without losing any. Their size is bounded by
+ * the server's `max_file_store`; a limit per stream would be set aside on disk for each stream at once.
+ */
 const maxAgeMs = 7 * 24 * 60 * 60 * 1_000;
-/** A stream holds this much at most; the oldest events go first. */
-const maxStreamBytes = 4 * 1024 ** 3;
 /** The server forgets message ids after this time: the inbox is the guarantee, this only saves work. */
 const duplicateWindowMs = 120_000;
 /** How long a consumer may work on an event before the server offers it again. */
@@ -86,7 +87,6 @@ export async function ensureStream(nats: Nats, stream: { readonly name: string; 
     storage: StorageType.File,
     discard: DiscardPolicy.Old,
     max_age: nanos(maxAgeMs),
-    max_bytes: maxStreamBytes,
     duplicate_window: nanos(duplicateWindowMs),
   });
 }

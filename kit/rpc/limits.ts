@@ -55,7 +55,8 @@ export function createBoundedServer(methods: readonly RpcMethod[], limits: Serve
   return server;
 }
 
-// grpc-js has no option for the size of headers, though Node's http2 has; a test proves that this one is enforced.
+// grpc-js has no option for the size of headers, though Node's http2 has; a test proves that this one is enforced. It
+// holds once the peer has acknowledged our settings; until then nghttp2's own limit of 64 KiB does.
 function limitMetadata(server: Server, maxMetadataBytes: number): void {
   // biome-ignore lint/complexity/useLiteralKeys: the brackets are TypeScript's way to a private member
   const { settings } = server["commonServerOptions"];

@@ -33,7 +33,7 @@ function ofField(
   };
 }
 
-function ruled(type: FieldPlan["type"], rules: Rules, ignore = Ignore.UNSPECIFIED): FieldPlan {
+function ruled(type: FieldPlan["type"], rules: Rules, ignore: Ignore = Ignore.UNSPECIFIED): FieldPlan {
   return { type, rules: { type: rules, ignore } };
 }
 

@@ -125,7 +125,7 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
     log,
     metrics,
     client(descriptor, url) {
-      const client = createClient(descriptor, { url, token: token.current, metrics });
+      const client = createClient(descriptor, { url, token: () => token.current(), metrics });
       stack.defer(() => client.close());
       return client;
     },

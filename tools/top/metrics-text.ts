@@ -16,12 +16,12 @@ export function parseMetrics(text: string): Sample[] {
 
 function parseLabels(text: string): Record<string, string> {
   const pairs = [...text.matchAll(LABEL)].map(
-    ([, name = "", value = ""]) => [name, unescape(value)] as const,
+    ([, name = "", value = ""]) => [name, withoutEscapes(value)] as const,
   );
   return Object.fromEntries(pairs);
 }
 
-function unescape(value: string): string {
+function withoutEscapes(value: string): string {
   return value.replaceAll(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
 }
 

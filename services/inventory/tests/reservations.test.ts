@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
-import { fromLines, openShop } from "./shop.ts";
+import { fromLines, openShop, type Shop } from "./shop.ts";
 
-let shop: Awaited<ReturnType<typeof openShop>>;
+let shop: Shop;
 
 beforeAll(async () => {
   shop = await openShop();
 });
-afterAll(() => shop.service.stop());
+afterAll(() => shop.close());
 
 const reason = (name: string, metadata?: Record<string, string>) =>
   expect.objectContaining({ reason: name, ...(metadata && { metadata: expect.objectContaining(metadata) }) });
@@ -24,7 +24,7 @@ test("a reservation sets all its lines aside for 15 minutes", async () => {
   expect(secondsLeft).toBeLessThan(16 * 60);
   expect(await shop.stockOf("ALL-1")).toEqual({ onHand: 10, reserved: 2, available: 8 });
   expect(await shop.stockOf("ALL-2")).toEqual({ onHand: 10, reserved: 3, available: 7 });
-  expect(await shop.events(reservation?.reservationId ?? "")).toEqual(["StockReserved"]);
+  expect(await shop.eventsOf(reservation?.reservationId ?? "")).toEqual(["StockReserved"]);
 });
 
 test("two lines of one SKU are set aside together", async () => {
@@ -110,7 +110,7 @@ test("released pieces are available again, and releasing twice returns them once
   expect(released.reservation).toEqual({ ...reservation, status: ReservationStatus.RELEASED });
   expect(await shop.release(named.orderId, named.key)).toEqual(released);
   expect(await shop.stockOf("BACK-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
-  expect(await shop.events(reservation?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]);
+  expect(await shop.eventsOf(reservation?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]);
 });
 
 test("a reservation that arrives after its release is refused", async () => {
@@ -153,7 +153,7 @@ test.each([
 });
 
 test("a customer cannot set stock aside", async () => {
-  const customer = shop.service.client(shop.contract, { scope: "orders:create" });
+  const customer = shop.service.client(InventoryService, { scope: "orders:create" });
   const asked = customer.reserveStock(
     { orderId: newId("order"), lines: [{ sku: "BAD-1", quantity: 1 }] },
     { idempotencyKey: newId("key") },

@@ -1,21 +1,25 @@
 import { InventoryService, MovementReason, type StockLine } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrderConfirmedSchema } from "#gen/souk/orders/v1/events_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
-import { announce, openOutbox } from "#kit/outbox/outbox.ts";
-import { type Database, statement } from "#kit/postgres/postgres.ts";
+import { statement } from "#kit/postgres/postgres.ts";
+import type { Client } from "#kit/rpc/client.ts";
 import { startForTest, type TestOptions, type TestService } from "#kit/testing/testing.ts";
 import { inventory } from "../main.ts";
+import { connectForeignEvents } from "./foreign-events.ts";
 
 /** Lines as short as `{ "TEA-1": 2 }`. */
 export type Lines = Readonly<Record<string, number>>;
 
-const toLines = (lines: Lines) => Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity }));
+type Inventory = Client<typeof InventoryService>;
 
-/** The other way round, in one order. */
-export const fromLines = (lines: readonly StockLine[]): Lines =>
-  Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
+/** An order that orders announces to be confirmed; the same `eventId` again is the same announcement again. */
+interface Confirmation {
+  readonly orderId: string;
+  readonly reservationId: string;
+  readonly eventId?: string;
+}
 
-/** Inventory with a clerk and with orders as its callers; whatever is asked gets a fresh key where none is named. */
+/** Inventory with a clerk and with orders as its callers. */
 export async function openShop(options: TestOptions = {}) {
   const service = await startForTest(inventory, options);
   const clerk = service.client(InventoryService, {
@@ -24,10 +28,9 @@ export async function openShop(options: TestOptions = {}) {
     roles: "operator",
   });
   const orders = service.client(InventoryService, { service: "orders" });
-  openOutbox(service.db, { source: "orders", prefix: service.prefix, onCommitted: () => {} });
+  const foreign = await connectForeignEvents(service.prefix);
   return {
     service,
-    contract: InventoryService,
     clerk,
     orders,
     receive: (lines: Lines) => receiveAll(clerk, lines),
@@ -35,40 +38,43 @@ export async function openShop(options: TestOptions = {}) {
       orders.reserveStock({ orderId, lines: toLines(lines) }, { idempotencyKey: key }),
     release: (orderId: string, reserveKey: string, key = newId("key")) =>
       orders.releaseStock({ orderId, reserveKey }, { idempotencyKey: key }),
-    confirm: (confirmed: readonly Confirmed[]) => confirm(service.db, confirmed),
-    stockOf: async (sku: string) => {
-      const { stock } = await clerk.getStock({ sku });
-      return { onHand: stock?.onHand, reserved: stock?.reserved, available: stock?.available };
+    confirm: (confirmations: readonly Confirmation[]) =>
+      foreign.publish(
+        OrderConfirmedSchema,
+        confirmations.map(({ eventId, ...message }) => ({
+          message,
+          aggregateVersion: 2,
+          ...(eventId && { eventId }),
+        })),
+      ),
+    stockOf: (sku: string) => readStock(clerk, sku),
+    eventsOf: (subject: string) => eventTypes(service, subject),
+    async close() {
+      await foreign.close();
+      await service.stop();
     },
-    events: (sku: string) => eventTypes(service, sku),
   };
 }
 
-/** The clerk's client. */
-type Clerk = Awaited<ReturnType<typeof openShop>>["clerk"];
+/** What `openShop` opens. */
+export type Shop = Awaited<ReturnType<typeof openShop>>;
 
-async function receiveAll(clerk: Clerk, lines: Lines) {
-  for (const [sku, quantity] of Object.entries(lines)) {
-    await clerk.adjustStock(
-      { sku, quantity, reason: MovementReason.RECEIVED },
-      { idempotencyKey: newId("key") },
-    );
+const toLines = (lines: Lines) => Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity }));
+
+/** The other way round, in one order. */
+export const fromLines = (lines: readonly StockLine[]): Lines =>
+  Object.fromEntries(lines.map(({ sku, quantity }) => [sku, quantity]));
+
+async function receiveAll(clerk: Inventory, lines: Lines) {
+  for (const line of toLines(lines)) {
+    const adjustment = { ...line, reason: MovementReason.RECEIVED };
+    await clerk.adjustStock(adjustment, { idempotencyKey: newId("key") });
   }
 }
 
-/** An order that orders announces to be confirmed. */
-interface Confirmed {
-  readonly orderId: string;
-  readonly reservationId: string;
-}
-
-/** Announces confirmations as orders does, all in one transaction, so that they reach inventory together. */
-async function confirm(db: Database, confirmed: readonly Confirmed[]) {
-  await db.transaction(async (tx) => {
-    for (const order of confirmed) {
-      announce(tx, OrderConfirmedSchema, order, { aggregateVersion: 2, correlationId: order.orderId });
-    }
-  });
+async function readStock(clerk: Inventory, sku: string) {
+  const { stock } = await clerk.getStock({ sku });
+  return { onHand: stock?.onHand, reserved: stock?.reserved, available: stock?.available };
 }
 
 const selectEvents = statement(
@@ -76,7 +82,7 @@ const selectEvents = statement(
   `select headers->>'ce-type' as type from kit.outbox where headers->>'ce-subject' = $1 order by xid, seq`,
 );
 
-/** Types of the events that inventory announced about a SKU or a reservation, oldest first. */
+/** Types of the events that inventory has announced about a SKU or a reservation, oldest first. */
 async function eventTypes({ db }: TestService, subject: string) {
   const rows = await db.query<{ type: string }>(selectEvents, [subject]);
   return rows.map(({ type }) => type.slice(type.lastIndexOf(".") + 1));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Issuer, startIssuer } from "./issuer.ts";
+import { type Issuer, startIssuer } from "../issuer.ts";
 
 const clients = { orders: { secret: "s3cret/+ %", scopes: ["internal:inventory", "internal:payments"] } };
 let folder: string;

@@ -7,9 +7,9 @@ import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createDatabases } from "./databases.ts";
-import { startPostgres } from "./postgres.ts";
-import { type StoreSet, startStores } from "./store-set.ts";
+import { createDatabases } from "../databases.ts";
+import { startPostgres } from "../postgres.ts";
+import { type StoreSet, startStores } from "../store-set.ts";
 
 let folder: string;
 let stores: StoreSet;

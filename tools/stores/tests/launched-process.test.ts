@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Launch, LaunchedProcess } from "./launched-process.ts";
+import { type Launch, LaunchedProcess } from "../launched-process.ts";
 
 let folder: string;
 beforeEach(() => {
