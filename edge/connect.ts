@@ -77,12 +77,20 @@ export function createConnectServer(runtime: Runtime): ConnectServer {
 async function serve(handler: UniversalHandler, context: RestContext): Promise<void> {
   const { exchange, request, response } = context;
   const serving: Serving = { context, error: undefined };
-  response.on("close", () => exchange.settle(response.statusCode, serving.error?.code, serving.error));
+  response.on("close", () => settle(serving));
   const values = createContextValues().set(servingKey, serving);
   const universal = universalRequestFromNodeRequest(request, response, undefined, values);
   const answer = await handler(universal);
   for (const [name, value] of Object.entries(exchange.answerHeaders ?? {})) answer.header?.set(name, value);
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** connect-node writes its own refusals (bad JSON, bad headers); of those only the HTTP status is known. */
+function settle({ context, error }: Serving): void {
+  const { exchange, response } = context;
+  if (!response.writableEnded) exchange.settle(499, Code.CANCELLED);
+  else if (error !== undefined) exchange.settle(response.statusCode, error.code, error);
+  else exchange.settle(response.statusCode, response.statusCode === 200 ? Code.OK : undefined);
 }
 
 /** Admission before a byte of the message is read. */

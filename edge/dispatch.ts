@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { type Response, sendProblem } from "./answer.ts";
 import { type ConnectServer, createConnectServer } from "./connect.ts";
 import { applyCors } from "./cors.ts";
@@ -59,8 +59,13 @@ function dispatchGrpc(runtime: Runtime, stream: ServerHttp2Stream, headers: Inco
     },
     runtime.options.onSettled,
   );
-  runtime.options.onRequest?.(exchange);
-  servePassthrough(runtime, exchange, stream);
+  try {
+    runtime.options.onRequest?.(exchange);
+    servePassthrough(runtime, exchange, stream);
+  } catch {
+    // A hook that throws where it must not takes its own call down, not the process.
+    stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  }
 }
 
 /** Callers of proxies send the whole URL as target (RFC 9112, 3.2.2); the path is cut out of it unnormalised. */

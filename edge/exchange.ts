@@ -47,6 +47,8 @@ export class Exchange implements EdgeRequest {
   }
 
   setMetadata(name: string, value: string): void {
+    // What no metadata can hold is left out, so that a copied header cannot make a call impossible.
+    if (!/^[\x20-\x7e]*$/.test(value)) return;
     this.metadata ??= new Map();
     this.metadata.set(name.toLowerCase(), value);
   }

@@ -18,10 +18,12 @@ const safeDigits = 15;
 // Above this many members a set is cheaper than comparing each with each.
 const listedKeys = 12;
 
-interface OpenObject {
+interface OpenValue {
   /** Undefined for an array. */
-  keys: string[] | undefined;
+  readonly keys: string[] | undefined;
   set: Set<string> | undefined;
+  /** The member or element being read. */
+  at: string | number;
 }
 
 /**
@@ -30,8 +32,8 @@ interface OpenObject {
  * what is broken otherwise is left for the parser to refuse.
  */
 export function scanJson(text: string, maxDepth: number): JsonScan {
-  const open: OpenObject[] = [];
-  let top: OpenObject | undefined;
+  const open: OpenValue[] = [];
+  let top: OpenValue | undefined;
   let expectKey = false;
   let longNumbers = false;
   for (let i = 0; i < text.length; i++) {
@@ -39,13 +41,13 @@ export function scanJson(text: string, maxDepth: number): JsonScan {
     if (char === QUOTE) {
       const close = closingQuote(text, i);
       if (close === -1) break;
-      if (expectKey && top?.keys !== undefined) addKey(text, i, close, top);
+      if (expectKey && top?.keys !== undefined) addKey(text, i, close, open);
       expectKey = false;
       i = close;
     } else if (char === 123 || char === 91) {
       if (open.length >= maxDepth)
         throw badRequest("JSON_TOO_DEEP", `more than ${maxDepth} levels of nesting`);
-      top = { keys: char === 123 ? [] : undefined, set: undefined };
+      top = { keys: char === 123 ? [] : undefined, set: undefined, at: 0 };
       open.push(top);
       expectKey = char === 123;
     } else if (char === 125 || char === 93) {
@@ -54,6 +56,7 @@ export function scanJson(text: string, maxDepth: number): JsonScan {
       expectKey = false;
     } else if (char === COMMA) {
       expectKey = top?.keys !== undefined;
+      if (top !== undefined && !expectKey) top.at = (top.at as number) + 1;
     } else if (char === COLON) {
       expectKey = false;
     } else if (char >= 48 && char <= 57) {
@@ -89,16 +92,25 @@ function numberEnd(text: string, start: number): number {
   return i;
 }
 
-function addKey(text: string, open: number, close: number, object: OpenObject): void {
-  const raw = text.slice(open + 1, close);
+function addKey(text: string, start: number, close: number, open: readonly OpenValue[]): void {
+  const raw = text.slice(start + 1, close);
   const key = raw.includes("\\") ? unescaped(raw) : raw;
-  if (key === "__proto__") throw badRequest("UNKNOWN_MEMBER", "this member is not allowed", key);
+  const object = open[open.length - 1] as OpenValue;
+  object.at = key;
+  if (key === "__proto__") throw badRequest("UNKNOWN_MEMBER", "this member is not allowed", pathOf(open));
   const keys = object.keys as string[];
   if (object.set !== undefined ? object.set.has(key) : keys.includes(key)) {
-    throw badRequest("DUPLICATE_MEMBER", "the member is given twice", key);
+    throw badRequest("DUPLICATE_MEMBER", "the member is given twice", pathOf(open));
   }
   if (object.set !== undefined) object.set.add(key);
   else if (keys.push(key) > listedKeys) object.set = new Set(keys);
+}
+
+function pathOf(open: readonly OpenValue[]): string {
+  return open
+    .map(({ at }) => (typeof at === "number" ? `[${at}]` : `.${at}`))
+    .join("")
+    .replace(/^\./, "");
 }
 
 /** An escaped key equals its plain spelling; a broken one is left to the parser. */

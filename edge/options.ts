@@ -47,7 +47,7 @@ export interface EdgeRequest {
   readonly remoteAddress: string;
   /** A request header by its lower-case name; repeated ones are joined with ", ". */
   header(name: string): string | undefined;
-  /** Sends (or replaces) a metadata entry to the backend, whatever the caller sent under that name. */
+  /** Sends (or replaces) a metadata entry to the backend, whatever the caller sent under that name; text outside printable ASCII is left out. */
   setMetadata(name: string, value: string): void;
   /** Sets a header of the answer, in every protocol. */
   setHeader(name: string, value: string): void;

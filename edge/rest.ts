@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { sendAnswer, sendProblem } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
@@ -45,6 +46,11 @@ function answerUnmatched({ runtime, exchange, response }: RestContext, path: str
           headers: { allow },
         });
   sendProblem(runtime, exchange, response, error);
+}
+
+/** A caller's stream is, over REST, its one message. */
+function answersInStream({ methodKind }: DescMethod): boolean {
+  return methodKind === "server_streaming" || methodKind === "bidi_streaming";
 }
 
 /** One routed request: admission and body side by side, then the call, then the answer. */
@@ -131,10 +137,9 @@ class RestCall {
         exchange.header("connect-timeout-ms"),
         policy.maxTimeoutMs,
       );
-      const responder =
-        method.methodKind === "server_streaming"
-          ? streamResponder(this.#context, entry)
-          : unaryResponder(this.#context, entry);
+      const responder = answersInStream(method)
+        ? streamResponder(this.#context, entry)
+        : unaryResponder(this.#context, entry);
       this.#call = upstream.call(
         {
           path,

@@ -4,7 +4,7 @@ import type { ResolvedPolicy, Route } from "./options.ts";
 import { createQueryReader } from "./query.ts";
 import type { RequestShape } from "./request-message.ts";
 import { createResponseEncoder, type ResponseEncoder } from "./response-message.ts";
-import { type CheckedRule, isClientStream, readRules } from "./rules.ts";
+import { type CheckedRule, readRules } from "./rules.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** An RPC as the edge serves it. */
@@ -96,9 +96,4 @@ function compileRoute(
     }),
     rawResponse: (rule.responseField?.message ?? method.output).typeName === "google.api.HttpBody",
   };
-}
-
-/** Whether REST can serve an RPC in this form: the caller sends one message. */
-export function isServedByRest(method: DescMethod): boolean {
-  return !isClientStream(method);
 }

@@ -15,7 +15,7 @@ const maxBackoffMs = 500;
 
 /**
  * The connections to one backend: a few HTTP/2 sessions, opened as streams fill them and reopened with backoff after a
- * loss. Calls during the backoff fail at once as unreachable, so an outage costs callers no waiting.
+ * loss. During the backoff it has no stream to give: a call waits for the end of the backoff once, then is unreachable.
  */
 export class Upstream implements StreamSource {
   readonly options: UpstreamOptions;

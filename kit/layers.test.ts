@@ -13,6 +13,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     nats: ["event-names"],
     auth: [],
     cache: [],
+    failpoints: [],
     paging: [],
   },
   { outbox: ["relay"], inbox: ["consume"], idempotency: [] },

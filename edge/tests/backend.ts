@@ -7,7 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { anyPack, EmptySchema } from "@bufbuild/protobuf/wkt";
-import grpc from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
 import {
   type Book,
   BookSchema,

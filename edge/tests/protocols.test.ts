@@ -5,7 +5,7 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
-import grpc from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEdgeError, type Settled } from "#edge/edge.ts";
 import {

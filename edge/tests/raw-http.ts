@@ -45,7 +45,7 @@ export function exchangeBytes(port: number, bytes: Uint8Array | string): Promise
     socket.on("connect", () =>
       socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes),
     );
-    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
     socket.on("error", reject);
     socket.on("close", () => {
       clearTimeout(late);

@@ -612,7 +612,13 @@ const hostileJson: Case[] = [
     "hostile 35",
     "a map key given twice is refused",
     post("/v1/books", '{"labels":{"a":"1","a":"2"}}'),
-    refused("DUPLICATE_MEMBER"),
+    refused("DUPLICATE_MEMBER", "labels.a"),
+  ],
+  [
+    "hostile 35",
+    "a repeated member is named by its path",
+    post("/v1/kinds", '{"authors":[{},{"coAuthor":{"born":1,"born":2}}]}'),
+    refused("DUPLICATE_MEMBER", "authors[1].coAuthor.born"),
   ],
   [
     "hostile 36",

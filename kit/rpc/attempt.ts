@@ -3,7 +3,7 @@ import { type Channel, type StatusObject, status as statusCode } from "@grpc/grp
 import { fromStatus, type ServiceError, toServiceError } from "#kit/errors/errors.ts";
 import { asBuffer } from "./answer.ts";
 import type { Outgoing } from "./outgoing.ts";
-import { forbidsRetry, markExhausted, markUnprocessed } from "./retry-marks.ts";
+import { forbidsRetry, markExhausted } from "./retry-marks.ts";
 
 /** A call as a channel of grpc-js makes it. */
 export type ChannelCall = ReturnType<Channel["createCall"]>;
@@ -70,7 +70,7 @@ export function cancelWithSignal(call: ChannelCall, signal: AbortSignal | undefi
 
 function nothing(): void {}
 
-/** The error a callee's status stands for, marked with what the status says about repeating. */
+/** The error a callee's status stands for; marked, where the callee says that repeating is in vain. */
 export function toError(status: StatusObject): ServiceError {
   const details = status.metadata.get("grpc-status-details-bin")[0];
   const error = fromStatus({
@@ -79,11 +79,5 @@ export function toError(status: StatusObject): ServiceError {
     details: typeof details === "string" ? undefined : details,
   });
   if (forbidsRetry(status)) markExhausted(error);
-  if (neverArrived(status)) markUnprocessed(error);
   return error;
-}
-
-// grpc-js tells its own retrying layer, which is left out here, how far a failed call has come.
-function neverArrived(status: StatusObject): boolean {
-  return "progress" in status && (status.progress === "NOT_STARTED" || status.progress === "REFUSED");
 }

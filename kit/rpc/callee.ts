@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from "cockatiel";
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
-import { isRetryable, ServiceError, serviceError } from "#kit/errors/errors.ts";
+import { ServiceError, serviceError } from "#kit/errors/errors.ts";
 
 /** When a client stops bothering a callee. */
 export interface CalleeLimits {
@@ -58,10 +58,17 @@ export function createCallee(limits: CalleeLimits): Callee {
   return callee;
 }
 
-// ABORTED and CANCELLED are retryable too, but tell of a conflict or of an impatient caller, not of an ill callee.
+// Of the codes that can be repeated, those that tell of an ill process. INTERNAL is a fault of one handler, ABORTED a
+// conflict, CANCELLED an impatient caller.
+const illness: ReadonlySet<Code> = new Set([
+  Code.UNKNOWN,
+  Code.DEADLINE_EXCEEDED,
+  Code.RESOURCE_EXHAUSTED,
+  Code.UNAVAILABLE,
+]);
+
 function showsIllness(error: unknown): boolean {
-  if (!(error instanceof ServiceError)) return true;
-  return isRetryable(error) && error.code !== Code.ABORTED && error.code !== Code.CANCELLED;
+  return error instanceof ServiceError && illness.has(error.code);
 }
 
 function refused(message: string, cause?: unknown): ServiceError {

@@ -4,8 +4,9 @@ import { Channel, credentials } from "@grpc/grpc-js";
 const maxAnswerBytes = 4 * 1024 * 1024;
 
 /**
- * A channel to `http://host:port`. It finds a restarted callee within a second (grpc-js would wait up to two minutes),
- * and leaves repeating to the client, since one layer must know how often a call was tried.
+ * A channel to `http://host:port`. It finds a restarted callee within a second (grpc-js would wait up to two minutes).
+ * Repeating is left to the client, since one layer must know how often a call was tried; but a call that the callee
+ * turned away unread, as it does while it closes a connection, is sent again by grpc-js.
  */
 export function createChannel(url: string): Channel {
   const { protocol, host } = new URL(url);
@@ -18,7 +19,6 @@ export function createChannel(url: string): Channel {
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.dns_min_time_between_resolutions_ms": 1_000,
     "grpc.max_receive_message_length": maxAnswerBytes,
-    "grpc.enable_retries": 0,
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_http_proxy": 0,
     "grpc.enable_channelz": 0,

@@ -40,7 +40,7 @@ type ClientMethod<M extends DescMethod> = M["methodKind"] extends "server_stream
 export type Client<S extends DescService> = {
   readonly [Name in keyof S["method"]]: ClientMethod<S["method"][Name]>;
 } & {
-  /** Lets the connection go; calls under way fail. */
+  /** Takes no more calls; those under way may end, then the connection goes. */
   close(): void;
 };
 

@@ -2,9 +2,8 @@ import type { Metadata, StatusObject } from "@grpc/grpc-js";
 
 const pushback = "grpc-retry-pushback-ms";
 
-// Marks beside the errors, not in them: errors travel between folders that know nothing of retries.
+// A mark beside the error, not in it: errors travel between folders that know nothing of retries.
 const exhausted = new WeakSet<Error>();
-const unprocessed = new WeakSet<Error>();
 
 /** Notes that repeating was tried in vain further down, so that nobody further up repeats it again. */
 export function markExhausted(error: Error): void {
@@ -16,16 +15,6 @@ export function isExhausted(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++)
     if (exhausted.has(at)) return true;
   return false;
-}
-
-/** Notes that the callee never saw the call, so that repeating it is safe whatever it does. */
-export function markUnprocessed(error: Error): void {
-  unprocessed.add(error);
-}
-
-/** Whether the callee never saw the call. */
-export function isUnprocessed(error: Error): boolean {
-  return unprocessed.has(error);
 }
 
 /** Tells the caller not to repeat. */

@@ -4,7 +4,7 @@ import { ServiceError } from "#kit/errors/errors.ts";
 import { backoffMs, type Deadline, delay } from "#kit/time/time.ts";
 
 import type { RpcMethod } from "./method.ts";
-import { isExhausted, isUnprocessed, markExhausted } from "./retry-marks.ts";
+import { isExhausted, markExhausted } from "./retry-marks.ts";
 
 /** More than two repeats of a call that fails at once only add load to a callee that has too much. */
 const maxRetries = 2;
@@ -54,8 +54,7 @@ export interface RetryTerms {
 
 /**
  * Runs `attempt`, and again after UNAVAILABLE, with full jitter between, as long as terms and budget allow. An error that
- * was repeated in vain is marked, and the server this runs in tells its own caller not to repeat it. A call that the
- * callee never saw (it was closing the connection) is sent again at once, whatever its terms.
+ * was repeated in vain is marked, and the server this runs in tells its own caller not to repeat it.
  */
 export async function withRetries<T>(attempt: () => Promise<T>, terms: RetryTerms): Promise<T> {
   terms.budget.earn();
@@ -64,7 +63,7 @@ export async function withRetries<T>(attempt: () => Promise<T>, terms: RetryTerm
       return await attempt();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      if (!(failures <= maxRetries && isUnprocessed(error))) await waitForNext(error, failures, terms);
+      await waitForNext(error, failures, terms);
     }
   }
 }

@@ -6,6 +6,9 @@ import type { Next } from "./interceptor.ts";
 import type { RpcMethod } from "./method.ts";
 import { ServerCall, type Transport } from "./server-call.ts";
 
+// A caller's clock starts before ours, so at its deadline it cancels while we still have a moment.
+const clockToleranceMs = 10;
+
 /** Lets grpc-js call `run` for each call of the method. Open streams are kept in `streams`, to be ended by a drain. */
 export function serveMethod(server: Server, method: RpcMethod, run: Next, streams: Set<ServerCall>): void {
   if (method.streams) {
@@ -50,7 +53,8 @@ function openCall(method: RpcMethod, transport: Transport): ServerCall {
   // grpc-js says "cancelled" at the end of every call, also of one that was answered.
   const events: EventEmitter = transport;
   events.on("cancelled", () => {
-    if (!call.ended) call.abandon(call.deadline.remainingMs() > 0 ? callerGone() : deadlineExceeded());
+    if (!call.ended)
+      call.abandon(call.deadline.remainingMs() > clockToleranceMs ? callerGone() : deadlineExceeded());
   });
   return call;
 }

@@ -1,4 +1,5 @@
 import { isRetryable } from "#kit/errors/errors.ts";
+import { reach } from "#kit/failpoints/failpoints.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
 import {
@@ -25,7 +26,9 @@ export async function drive(driver: Driver, held: HeldSaga, signal: AbortSignal)
   let saga = held;
   while (!hasEnded(saga) && !signal.aborted) {
     const transition = await attempt(driver, saga);
+    await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:before-record`);
     if (!(await driver.recorder.record(transition))) return;
+    await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:recorded`);
     saga = transition.after;
     saga.definition.onTransition?.(toView(saga));
     if (transition.waitMs > 0) await delay(transition.waitMs, signal).catch(() => {});
@@ -38,6 +41,7 @@ const attempt = (driver: Driver, saga: HeldSaga): Promise<Transition> =>
 async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Transition> {
   const step = currentStep(saga);
   try {
+    await reach(`saga:${saga.definition.name}:${step.name}:before-call`);
     return afterDone(saga, await step.do(toView(saga), toCall(saga, `${saga.sagaId}:${step.name}`)));
   } catch (error) {
     complain(driver, saga, error);

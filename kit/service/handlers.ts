@@ -16,6 +16,7 @@ import {
 } from "@bufbuild/protobuf";
 import { policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
 import type { ServiceError } from "#kit/errors/errors.ts";
+import { reach } from "#kit/failpoints/failpoints.ts";
 import {
   type Answer,
   type Outcome,
@@ -166,6 +167,7 @@ async function runUnderKey(
       prepare: async () => await spec.prepare?.(request, call),
       apply: async (tx, prepared) => toOutcome(method, await spec.apply(tx, request, call, prepared)),
     }));
+  await reach(`rpc:${method.name}:committed`);
   if (answer.replayed) call.setResponseMetadata("idempotent-replayed", "true");
   return fromBinary(method.output, answer.response);
 }

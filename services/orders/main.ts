@@ -1,11 +1,8 @@
-import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
-import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
-import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
-import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import { rpc } from "#kit/service/handlers.ts";
 import { defineService, run } from "#kit/service/service.ts";
 import { checkoutSaga } from "./checkout-saga.ts";
+import { createClients } from "./clients.ts";
 import { readConfig } from "./config.ts";
 import { orderConsumers } from "./consumers.ts";
 import { sagaProgress } from "./messages.ts";
@@ -20,15 +17,10 @@ export const orders = defineService({
   migrations: new URL("./migrations/", import.meta.url),
   readConfig,
   wire({ db, client, cache, startSaga, findSaga }, config) {
-    const catalog = client(CatalogService, config.catalogUrl);
-    const inventory = client(InventoryService, config.inventoryUrl);
-    const payments = client(PaymentsService, config.paymentsUrl);
-    const shipping = client(ShippingService, config.shippingUrl);
-    const pricing = createPricing({ catalog, shipping, cache });
+    const clients = createClients(client, config);
+    const pricing = createPricing({ ...clients, cache });
     const watch = createOrderWatch();
-    const checkout = checkoutSaga({ inventory, payments, shipping }, (saga) =>
-      watch.publish(sagaProgress(saga)),
-    );
+    const checkout = checkoutSaga(clients, (saga) => watch.publish(sagaProgress(saga)));
     return {
       rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga }))],
       consumers: orderConsumers(pricing),

@@ -12,7 +12,7 @@ import {
 import { CheckoutStep, OrderSchema, OrderStatus as WireStatus } from "#gen/souk/orders/v1/orders_pb.ts";
 import type { Saga } from "#kit/saga/definition.ts";
 import type { Address, Money, Order, OrderEvent, OrderPlaced, OrderStatus, ServiceLevel } from "./order.ts";
-import type { OrderView } from "./order-store.ts";
+import type { OrderView } from "./order-view.ts";
 
 const wireStatuses: Readonly<Record<OrderStatus, WireStatus>> = {
   pending: WireStatus.PENDING,

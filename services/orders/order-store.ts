@@ -1,19 +1,7 @@
-import type { Queryable, Transaction } from "#kit/postgres/postgres.ts";
-import { statement } from "#kit/postgres/postgres.ts";
+import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { fromEventPayload, toDocument, toEventPayload } from "./messages.ts";
 import { evolve, fold, type Order, type OrderEvent, type OrderStatus } from "./order.ts";
-
-/** An order as the view holds it. */
-export interface OrderView {
-  readonly orderId: string;
-  readonly customerId: string;
-  readonly status: OrderStatus;
-  /** The order's message without status and times. */
-  readonly document: Uint8Array;
-  readonly version: bigint;
-  readonly placedAt: Date;
-  readonly updatedAt: Date;
-}
+import type { OrderView } from "./order-view.ts";
 
 const selectEvents = statement(
   "orders-select-events",

@@ -92,8 +92,10 @@ async function* drain({ queue, signal, onWake }: Feed, leave: () => void): Async
   try {
     while (!signal.aborted && !(last && hasEnded(last))) {
       const next = queue.shift();
-      if (next && isNewer(next, last)) yield (last = next);
-      else if (!next) await new Promise<void>((resolve) => onWake(resolve));
+      if (next && isNewer(next, last)) {
+        last = next;
+        yield next;
+      } else if (!next) await new Promise<void>((resolve) => onWake(resolve));
     }
   } finally {
     leave();

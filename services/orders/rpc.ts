@@ -19,7 +19,8 @@ import {
   toProgress,
 } from "./messages.ts";
 import { placeOrder as decideOrder, type Order, type OrderPlaced, orderNotFound } from "./order.ts";
-import { insertOrder, type OrderView, readPage, readView } from "./order-store.ts";
+import { insertOrder, readPage, readView } from "./order-store.ts";
+import type { OrderView } from "./order-view.ts";
 import { hasEnded, isNewer, type OrderWatch } from "./order-watch.ts";
 import type { Pricing } from "./pricing.ts";
 

@@ -27,7 +27,8 @@ export interface CaptureOutcome {
 /**
  * The card processor, as far as payments needs it. Every method repeats safely with its key. They answer what is true at
  * the processor afterwards, also when that is not what was asked for (a captured payment cannot be released: `taken`).
- * All throw ServiceError DEPENDENCY_UNAVAILABLE (retryable) when the outcome is unknown: no answer in time, or a fault there.
+ * All throw ServiceError DEPENDENCY_UNAVAILABLE (retryable) when the outcome is unknown: no answer in time, or a fault
+ * there; IDEMPOTENCY_KEY_IN_USE (retryable too) while an earlier request under the key is still being carried out.
  */
 export interface CardProcessor {
   authorize(authorization: Authorization, deadline: Deadline): Promise<ProcessorTruth>;

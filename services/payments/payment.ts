@@ -170,6 +170,12 @@ export const authorizationCancelled = () =>
 export const keyReused = () =>
   serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");
 
+/** The processor is still carrying out an earlier request under this key; repeating later meets its answer. */
+export const stillUnderWay = () =>
+  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_IN_USE, "The card processor is still at it.", {
+    retryAfterMs: 500,
+  });
+
 /** What happened at the processor is unknown; repeating with the same key finds out. */
 export const outcomeUnknown = (cause: unknown) =>
   serviceError(AnyReasonSchema, AnyReason.DEPENDENCY_UNAVAILABLE, "The card processor has not answered.", {

@@ -43,19 +43,23 @@ const abandonedAfterMs = 60_000;
 const maxPerRun = 20;
 const attemptTimeoutMs = 10_000;
 
-/** Finishes refunds whose caller never came back to learn their outcome. */
-export async function finishAbandonedRefunds(parts: {
-  readonly db: Database;
-  readonly processor: CardProcessor;
-}): Promise<void> {
-  for (const refund of await listPendingRefunds(parts.db, abandonedAfterMs, maxPerRun))
-    await finish(parts, refund);
+/**
+ * Finishes refunds whose caller never came back to learn their outcome.
+ * @throws AggregateError of those that stay unknown, after all others are done.
+ */
+export async function finishAbandonedRefunds(parts: RefundParts): Promise<void> {
+  const abandoned = await listPendingRefunds(parts.db, abandonedAfterMs, maxPerRun);
+  const finished = await Promise.allSettled(abandoned.map((refund) => finish(parts, refund)));
+  const failures = finished.filter((outcome) => outcome.status === "rejected").map(({ reason }) => reason);
+  if (failures.length > 0) throw new AggregateError(failures, "refunds remain unfinished");
 }
 
-async function finish(
-  { db, processor }: Parameters<typeof finishAbandonedRefunds>[0],
-  refund: PendingRefund,
-): Promise<void> {
+interface RefundParts {
+  readonly db: Database;
+  readonly processor: CardProcessor;
+}
+
+async function finish({ db, processor }: RefundParts, refund: PendingRefund): Promise<void> {
   const { refundId, processorReference } = refund;
   const outcome = await payBack(processor, processorReference, refund, deadlineIn(attemptTimeoutMs));
   const cause = { correlationId: refundId, traceparent: undefined };

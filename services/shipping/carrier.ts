@@ -20,7 +20,8 @@ export interface TrackingEvent {
 /**
  * The carrier, as far as shipping needs it. Every method repeats safely. They answer what is true at the carrier
  * afterwards, also when that is not what was asked for (a parcel that has left is not cancelled: `dispatched`).
- * All throw ServiceError DEPENDENCY_UNAVAILABLE (retryable) when the outcome is unknown: no answer in time, or a fault there.
+ * All throw ServiceError DEPENDENCY_UNAVAILABLE (retryable) when the outcome is unknown: no answer in time, or a fault
+ * there; IDEMPOTENCY_KEY_IN_USE (retryable too) while an earlier request under the key is still being carried out.
  */
 export interface Carrier {
   book(booking: Booking, deadline: Deadline): Promise<CarrierTruth>;

@@ -7,7 +7,7 @@ import {
   type ProviderHttp,
   type ProviderRequest,
 } from "./provider-http.ts";
-import { type CarrierTruth, type Destination, keyReused, outcomeUnknown } from "./shipment.ts";
+import { type CarrierTruth, type Destination, keyReused, outcomeUnknown, stillUnderWay } from "./shipment.ts";
 
 interface Api {
   readonly http: ProviderHttp;
@@ -64,7 +64,7 @@ async function track(api: Api, trackingNumber: string, deadline: Deadline): Prom
 
 /**
  * Sends, and leaves only answers that say what happened.
- * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, a key still under way, too many requests, and a
+ * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, too many requests, and a
  *   refused API key (an operator will mend that).
  */
 async function send(
@@ -80,9 +80,8 @@ async function send(
     throw outcomeUnknown(cause);
   }
   const { status } = answer;
-  const unknown =
-    status >= 500 || status === 429 || status === 401 || errorOf(answer).code === "idempotency_key_in_use";
-  if (unknown) throw unexpected(answer);
+  if (errorOf(answer).code === "idempotency_key_in_use") throw stillUnderWay();
+  if (status >= 500 || status === 429 || status === 401) throw unexpected(answer);
   return answer;
 }
 

@@ -110,6 +110,12 @@ export const bookingCancelled = () =>
 export const keyReused = () =>
   serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");
 
+/** The carrier is still carrying out an earlier request under this key; repeating later meets its answer. */
+export const stillUnderWay = () =>
+  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_IN_USE, "The carrier is still at it.", {
+    retryAfterMs: 500,
+  });
+
 /** What happened at the carrier is unknown; repeating with the same key finds out. */
 export const outcomeUnknown = (cause: unknown) =>
   serviceError(AnyReasonSchema, AnyReason.DEPENDENCY_UNAVAILABLE, "The carrier has not answered.", { cause });

@@ -27,6 +27,8 @@ export interface RawRequest {
   readonly body: Uint8Array;
   /** Leaves the request open after the body. */
   readonly unfinished?: boolean;
+  /** Cuts the connection. */
+  readonly signal?: AbortSignal;
 }
 
 /** A message as gRPC frames it; `declared` lies about the length. */
@@ -50,6 +52,7 @@ export async function rawCall(url: string, request: RawRequest): Promise<RawOutc
       authorization: `Bearer ${allowed}`,
       ...request.headers,
     });
+    request.signal?.addEventListener("abort", () => session.destroy());
     stream.write(request.body);
     if (request.unfinished !== true) stream.end();
     return await new Promise<RawOutcome>((resolve, reject) => {

@@ -8,7 +8,13 @@ import type {
   ProcessorCommand,
   RefundOutcome,
 } from "../card-processor.ts";
-import { type DeclineReason, keyReused, outcomeUnknown, type ProcessorTruth } from "../payment.ts";
+import {
+  type DeclineReason,
+  keyReused,
+  outcomeUnknown,
+  type ProcessorTruth,
+  stillUnderWay,
+} from "../payment.ts";
 import {
   createProviderHttp,
   type ProviderAddress,
@@ -143,7 +149,7 @@ async function findRefund(
 
 /**
  * Sends, and leaves only answers that say what happened.
- * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, a key still under way, too many requests, and a
+ * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, too many requests, and a
  *   refused API key (an operator will mend that); IDEMPOTENCY_KEY_REUSED when the key went with another request before.
  */
 async function send(
@@ -159,8 +165,8 @@ async function send(
     throw outcomeUnknown(cause);
   }
   const { status } = answer;
-  if (status >= 500 || status === 429 || status === 409 || status === 401 || status === 403)
-    throw unexpected(answer);
+  if (status === 409) throw stillUnderWay();
+  if (status >= 500 || status === 429 || status === 401 || status === 403) throw unexpected(answer);
   if (status !== 200 && errorOf(answer).type === "idempotency_error") throw keyReused();
   return answer;
 }

@@ -2,7 +2,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { PaymentStatus } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
-import { aCheckout, authorized, captured, eventsOf, type Harness, passHours, processorDid, startPayments } from "./harness.ts";
+import {
+  aCheckout,
+  authorized,
+  captured,
+  eventsOf,
+  type Harness,
+  passHours,
+  processorDid,
+  startPayments,
+} from "./harness.ts";
 
 let payments: Harness;
 
@@ -15,7 +24,8 @@ afterAll(() => payments?.stop());
 async function balances(paymentId: string) {
   const { entries } = await payments.staff.listLedgerEntries({ paymentId });
   const byAccount: Record<number, bigint> = {};
-  for (const { account, amountMinor } of entries) byAccount[account] = (byAccount[account] ?? 0n) + amountMinor;
+  for (const { account, amountMinor } of entries)
+    byAccount[account] = (byAccount[account] ?? 0n) + amountMinor;
   return { entries, byAccount, total: entries.reduce((sum, { amountMinor }) => sum + amountMinor, 0n) };
 }
 
@@ -23,9 +33,15 @@ test("a captured amount is taken once, booked in balance, and announced", async 
   const checkout = aCheckout();
   const { amountMinor } = checkout.request.amount;
   const paymentId = await authorized(payments, checkout);
-  const { payment } = await payments.orders.capturePayment({ paymentId }, { idempotencyKey: checkout.keys.capture });
+  const { payment } = await payments.orders.capturePayment(
+    { paymentId },
+    { idempotencyKey: checkout.keys.capture },
+  );
   expect(payment).toMatchObject({ paymentId, status: PaymentStatus.CAPTURED });
-  expect(await processorDid(payments, checkout)).toEqual([`authorized ${amountMinor}`, `captured ${amountMinor}`]);
+  expect(await processorDid(payments, checkout)).toEqual([
+    `authorized ${amountMinor}`,
+    `captured ${amountMinor}`,
+  ]);
   expect(await eventsOf(payments, paymentId)).toEqual(["PaymentAuthorized", "PaymentCaptured"]);
   const { entries, byAccount, total } = await balances(paymentId);
   expect(total).toBe(0n);
@@ -37,7 +53,8 @@ test("a captured amount is taken once, booked in balance, and announced", async 
 test("capturing twice, under one key or two, now or 25 hours later, is one capture", async () => {
   const checkout = aCheckout();
   const paymentId = await captured(payments, checkout);
-  const capture = (idempotencyKey: string) => payments.orders.capturePayment({ paymentId }, { idempotencyKey });
+  const capture = (idempotencyKey: string) =>
+    payments.orders.capturePayment({ paymentId }, { idempotencyKey });
   await capture(checkout.keys.capture);
   expect((await capture(`${newId("saga")}:capture`)).payment?.status).toBe(PaymentStatus.CAPTURED);
   await passHours(payments, 25);
@@ -52,7 +69,10 @@ test("10 captures at once are one capture", async () => {
   const paymentId = await authorized(payments, checkout);
   await Promise.allSettled(
     Array.from({ length: 10 }, (_, index) =>
-      payments.orders.capturePayment({ paymentId }, { idempotencyKey: `${checkout.keys.capture}:${index % 5}` }),
+      payments.orders.capturePayment(
+        { paymentId },
+        { idempotencyKey: `${checkout.keys.capture}:${index % 5}` },
+      ),
     ),
   );
   const { amountMinor } = checkout.request.amount;
@@ -65,7 +85,8 @@ test("10 captures at once are one capture", async () => {
 test("a capture the bank refuses leaves the payment authorized, so that it can be voided", async () => {
   const checkout = aCheckout({ paymentMethod: "pm_card_captureDeclined" });
   const paymentId = await authorized(payments, checkout);
-  const capture = () => payments.orders.capturePayment({ paymentId }, { idempotencyKey: checkout.keys.capture });
+  const capture = () =>
+    payments.orders.capturePayment({ paymentId }, { idempotencyKey: checkout.keys.capture });
   await expect(capture()).rejects.toMatchObject({ reason: "CARD_DECLINED" });
   await expect(capture()).rejects.toMatchObject({ reason: "CARD_DECLINED" });
   expect((await payments.staff.getPayment({ paymentId })).payment?.status).toBe(PaymentStatus.AUTHORIZED);
@@ -107,11 +128,17 @@ test("a payment the processor released by itself is recorded as voided when its 
   expect(await eventsOf(payments, paymentId)).toEqual(["PaymentAuthorized", "PaymentVoided"]);
 });
 
-const reference = statement("test-processor-reference", "select processor_reference from payments where payment_id = $1");
+const reference = statement(
+  "test-processor-reference",
+  "select processor_reference from payments where payment_id = $1",
+);
 
 test("an unknown payment cannot be captured", async () => {
   await expect(
-    payments.orders.capturePayment({ paymentId: newId("payment") }, { idempotencyKey: `${newId("saga")}:capture` }),
+    payments.orders.capturePayment(
+      { paymentId: newId("payment") },
+      { idempotencyKey: `${newId("saga")}:capture` },
+    ),
   ).rejects.toMatchObject({ reason: "PAYMENT_NOT_FOUND" });
 });
 

@@ -37,7 +37,7 @@ export const paymentsEnvironment = (processorUrl: string): Record<string, string
 export async function startPayments(
   options: { database?: TestService["database"]; processorUrl?: string } = {},
 ): Promise<Harness> {
-  const processor = await startCardProcessor({ WITHHOLD_MS: "60000" });
+  const processor = await startCardProcessor({ WITHHOLD_MS: "60000", SLOW_MS: "200" });
   const { database, processorUrl = processor.url } = options;
   const env = paymentsEnvironment(processorUrl);
   const service = await startForTest(payments, database ? { env, database } : { env });

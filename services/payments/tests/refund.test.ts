@@ -2,16 +2,30 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PaymentStatus } from "#gen/souk/payments/v1/payments_pb.ts";
 import { Secret } from "#kit/config/config.ts";
 import { newId } from "#kit/ids/ids.ts";
+import { openOutbox } from "#kit/outbox/outbox.ts";
 import { statement } from "#kit/postgres/postgres.ts";
+import { deadlineIn } from "#kit/time/time.ts";
 import { finishAbandonedRefunds } from "../refund.ts";
 import { createStripeProcessor } from "../stripe/stripe-processor.ts";
-import { aCheckout, authorized, captured, eventsOf, type Harness, passHours, processorDid, startPayments } from "./harness.ts";
+import {
+  aCheckout,
+  authorized,
+  captured,
+  eventsOf,
+  type Harness,
+  passHours,
+  processorDid,
+  startPayments,
+} from "./harness.ts";
 import { apiKey } from "./sandbox.ts";
 
 let payments: Harness;
 
 beforeAll(async () => {
   payments = await startPayments();
+  // The job runs here on the test's own connections.
+  const { db, prefix } = payments.service;
+  openOutbox(db, { source: "payments", prefix, onCommitted: () => {} });
 });
 
 afterAll(() => payments?.stop());
@@ -20,13 +34,18 @@ const eur = (amountMinor: bigint) => ({ currencyCode: "EUR", amountMinor });
 const aKey = () => `client-${newId("refund")}`;
 
 const refund = (paymentId: string, amountMinor?: bigint, idempotencyKey = aKey()) =>
-  payments.staff.refundPayment(amountMinor === undefined ? { paymentId } : { paymentId, amount: eur(amountMinor) }, {
-    idempotencyKey,
-  });
+  payments.staff.refundPayment(
+    amountMinor === undefined ? { paymentId } : { paymentId, amount: eur(amountMinor) },
+    {
+      idempotencyKey,
+    },
+  );
 
 async function ledgerOf(paymentId: string) {
   const { entries } = await payments.staff.listLedgerEntries({ paymentId });
-  const revenue = entries.filter(({ account }) => account === 3).reduce((sum, entry) => sum + entry.amountMinor, 0n);
+  const revenue = entries
+    .filter(({ account }) => account === 3)
+    .reduce((sum, entry) => sum + entry.amountMinor, 0n);
   return { entries, revenue, total: entries.reduce((sum, { amountMinor }) => sum + amountMinor, 0n) };
 }
 
@@ -57,7 +76,9 @@ test("a repeated refund pays back once, now and 25 hours later", async () => {
   expect((await refund(paymentId, 400n, key)).payment?.refunded).toMatchObject(eur(400n));
   await passHours(payments, 25);
   expect((await refund(paymentId, 400n, key)).payment?.refunded).toMatchObject(eur(400n));
-  expect((await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"))).toEqual(["refunded 400"]);
+  expect((await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"))).toEqual([
+    "refunded 400",
+  ]);
   await expect(refund(paymentId, 401n, key)).rejects.toMatchObject({ reason: "IDEMPOTENCY_KEY_REUSED" });
   await expect(refund(await captured(payments, aCheckout()), 400n, key)).rejects.toMatchObject({
     reason: "IDEMPOTENCY_KEY_REUSED",
@@ -68,7 +89,9 @@ test("20 refunds at once never pay back more than was taken", async () => {
   const checkout = aCheckout({ amountMinor: 1_000n });
   const paymentId = await captured(payments, checkout);
   const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => refund(paymentId, 150n)));
-  const refused = outcomes.filter((outcome) => outcome.status === "rejected").map(({ reason }) => reason.reason);
+  const refused = outcomes
+    .filter((outcome) => outcome.status === "rejected")
+    .map(({ reason }) => reason.reason);
   expect(refused).toEqual(Array.from({ length: 14 }, () => "REFUND_EXCEEDS_CAPTURE"));
   const paidBack = (await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"));
   expect(paidBack).toHaveLength(6);
@@ -101,11 +124,15 @@ describe("a refund is refused", () => {
   test("by the processor, whose word is recorded, and what it held is free again", async () => {
     const checkout = aCheckout({ amountMinor: 1_000n });
     const paymentId = await captured(payments, checkout);
-    const processor = createStripeProcessor({ url: payments.processor.url, key: new Secret(apiKey), timeoutMs: 5_000 });
+    const processor = createStripeProcessor({
+      url: payments.processor.url,
+      key: new Secret(apiKey),
+      timeoutMs: 5_000,
+    });
     const [row] = await payments.service.db.query<{ processor_reference: string }>(reference, [paymentId]);
     // Somebody pays back at the processor's own desk: the shop does not know.
     const outside = { key: "desk", reference: row?.processor_reference ?? "", amountMinor: 900n };
-    await processor.refund(outside, { atMs: Number.POSITIVE_INFINITY, remainingMs: () => 5_000 });
+    await processor.refund(outside, deadlineIn(5_000));
     processor.close();
     const key = aKey();
     await expect(refund(paymentId, 200n, key)).rejects.toMatchObject({ reason: "REFUND_EXCEEDS_CAPTURE" });
@@ -135,19 +162,26 @@ describe("a refund whose caller never came back", () => {
     const refundId = newId("refund");
     await payments.service.db.query(openRefund, [paymentId, refundId, hoursAgo]);
     const [row] = await payments.service.db.query<{ processor_reference: string }>(reference, [paymentId]);
-    const processor = createStripeProcessor({ url: payments.processor.url, key: new Secret(apiKey), timeoutMs: 5_000 });
-    const deadline = { atMs: Number.POSITIVE_INFINITY, remainingMs: () => 5_000 };
+    const processor = createStripeProcessor({
+      url: payments.processor.url,
+      key: new Secret(apiKey),
+      timeoutMs: 5_000,
+    });
+    const deadline = deadlineIn(5_000);
     const command = { key: refundId, reference: row?.processor_reference ?? "", amountMinor: 250n };
     if (arrived) expect(await processor.refund(command, deadline)).toBe("paid back");
     // A processor that has forgotten the key would pay back again, so a second request must not be sent at all.
-    const observed = arrived && hoursAgo > 23 ? { ...processor, refund: () => Promise.reject(new Error("asked again")) } : processor;
-    const { db } = payments.service;
-    await finishAbandonedRefunds({ db: withOutbox(), processor: observed });
+    const observed =
+      arrived && hoursAgo > 23
+        ? { ...processor, refund: () => Promise.reject(new Error("asked again")) }
+        : processor;
+    await finishAbandonedRefunds({ db: payments.service.db, processor: observed });
     processor.close();
-    expect(db).toBeDefined();
     const { payment } = await payments.staff.getPayment({ paymentId });
     expect(payment?.refunded).toMatchObject(eur(250n));
-    expect((await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"))).toEqual(["refunded 250"]);
+    expect((await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"))).toEqual([
+      "refunded 250",
+    ]);
   }
 
   test("is finished, whether it had arrived or not", async () => {
@@ -161,4 +195,7 @@ describe("a refund whose caller never came back", () => {
   });
 });
 
-const reference = statement("test-processor-reference", "select processor_reference from payments where payment_id = $1");
+const reference = statement(
+  "test-processor-reference",
+  "select processor_reference from payments where payment_id = $1",
+);

@@ -1,0 +1,13 @@
+// `npm run bench -- orders` or `npm run bench -- relay`; flags after the name go to the benchmark.
+
+const [name, ...args] = process.argv.slice(2);
+const benchmarks: Record<string, () => Promise<{ run(args: readonly string[]): Promise<void> }>> = {
+  orders: () => import("./orders/orders.ts"),
+  relay: () => import("./relay/relay.ts"),
+};
+const load = benchmarks[name ?? ""];
+if (load) await (await load()).run(args);
+else {
+  console.error(`Name a benchmark: ${Object.keys(benchmarks).join(", ")}`);
+  process.exitCode = 2;
+}

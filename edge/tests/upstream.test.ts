@@ -1,0 +1,197 @@
+import http2, { type Http2Server, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { afterEach, expect, test } from "vitest";
+import { createEdge, type Edge } from "#edge/edge.ts";
+import { BookSchema, file_edge_testing_v1_library } from "#gen/edge/testing/v1/library_pb.ts";
+import { type RawAnswer, sendRaw } from "./raw-http.ts";
+
+type Behaviour = (stream: ServerHttp2Stream, attempt: number) => void;
+
+let server: Http2Server;
+let edge: Edge;
+let port: number;
+let attempts: number;
+
+/** Puts an edge before a backend whose streams behave as told. */
+async function behave(behaviour: Behaviour): Promise<void> {
+  attempts = 0;
+  server = http2.createServer();
+  server.on("sessionError", () => undefined);
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.on("error", () => undefined).resume();
+    behaviour(stream, ++attempts);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  edge = createEdge({
+    registry: [file_edge_testing_v1_library],
+    backendFor: () => ({ address: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }),
+  });
+  ({ port } = await edge.listen({ host: "127.0.0.1", port: 0 }));
+}
+
+afterEach(async () => {
+  await edge.close();
+  server.close();
+});
+
+const readBook = (): Promise<RawAnswer> => sendRaw(port, { target: "/v1/books/a" });
+const createBook = (): Promise<RawAnswer> =>
+  sendRaw(port, {
+    method: "POST",
+    target: "/v1/books",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+
+const book = toBinary(BookSchema, create(BookSchema, { id: "a" }));
+
+function frame(message: Uint8Array, flag = 0): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flag;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+function respond(
+  stream: ServerHttp2Stream,
+  body: Buffer,
+  trailers: Record<string, string> = { "grpc-status": "0" },
+): void {
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+  stream.end(body);
+}
+
+test("an idempotent call whose connection is lost is sent once more", async () => {
+  await behave((stream, attempt) =>
+    attempt === 1 ? stream.session?.destroy() : respond(stream, frame(book)),
+  );
+  expect((await readBook()).status).toBe(200);
+  expect(attempts).toBe(2);
+});
+
+test("it is not sent a third time", async () => {
+  await behave((stream) => stream.session?.destroy());
+  const answer = await readBook();
+  expect([answer.status, answer.json().reason]).toEqual([503, "BACKEND_LOST"]);
+  expect(attempts).toBe(2);
+});
+
+test("a call that is not idempotent is not sent again once it may have been seen", async () => {
+  await behave((stream, attempt) =>
+    attempt === 1 ? stream.session?.destroy() : respond(stream, frame(book)),
+  );
+  expect((await createBook()).status).toBe(503);
+  expect(attempts).toBe(1);
+});
+
+test("a call that the backend refused unseen is sent once more, idempotent or not", async () => {
+  await behave((stream, attempt) =>
+    attempt === 1 ? stream.close(http2.constants.NGHTTP2_REFUSED_STREAM) : respond(stream, frame(book)),
+  );
+  expect((await createBook()).status).toBe(200);
+  expect(attempts).toBe(2);
+});
+
+test("after GOAWAY the open call ends and the next has another connection", async () => {
+  const sessions = new Set<unknown>();
+  await behave((stream) => {
+    sessions.add(stream.session);
+    stream.session?.goaway(0);
+    respond(stream, frame(book));
+  });
+  expect([(await readBook()).status, (await readBook()).status]).toEqual([200, 200]);
+  expect(sessions.size).toBe(2);
+});
+
+const oddAnswers: [string, Behaviour, number, string][] = [
+  ["a compressed answer", (stream) => respond(stream, frame(book, 1)), 502, "BACKEND_ANSWER_INVALID"],
+  ["no message", (stream) => respond(stream, Buffer.alloc(0)), 502, "BACKEND_ANSWER_INVALID"],
+  [
+    "two messages",
+    (stream) => respond(stream, Buffer.concat([frame(book), frame(book)])),
+    502,
+    "BACKEND_ANSWER_INVALID",
+  ],
+  ["half a message", (stream) => respond(stream, frame(book).subarray(0, 6)), 502, "BACKEND_ANSWER_INVALID"],
+  [
+    "bytes that are no such message",
+    (stream) => respond(stream, frame(Buffer.from([0xff, 0xff, 0xff]))),
+    502,
+    "BACKEND_ANSWER_INVALID",
+  ],
+  [
+    "a message announced as 4 GB",
+    (stream) => respond(stream, Buffer.from([0, 255, 255, 255, 255, 0])),
+    502,
+    "RESPONSE_TOO_LARGE",
+  ],
+  [
+    "HTTP 503 instead of gRPC",
+    (stream) => stream.respond({ ":status": 503 }, { endStream: true }),
+    503,
+    "UNAVAILABLE",
+  ],
+  [
+    "HTTP 404 instead of gRPC",
+    (stream) => stream.respond({ ":status": 404 }, { endStream: true }),
+    501,
+    "UNIMPLEMENTED",
+  ],
+  [
+    "a status that is no number",
+    (stream) => respond(stream, frame(book), { "grpc-status": "fine" }),
+    500,
+    "UNKNOWN",
+  ],
+  [
+    "a reset to calm down",
+    (stream) => stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM),
+    429,
+    "BACKEND_LOST",
+  ],
+];
+
+test.each(oddAnswers)("a backend that answers with %s", async (_what, behaviour, status, reason) => {
+  await behave(behaviour);
+  const answer = await createBook();
+  expect([answer.status, answer.json().reason]).toEqual([status, reason]);
+});
+
+test("details of google.rpc.Status are lifted into the problem", async () => {
+  const { encodeStatusDetails } = await import("#edge/status-details.ts");
+  const { EdgeError } = await import("#edge/edge-error.ts");
+  const details = encodeStatusDetails(
+    new EdgeError({
+      code: 3,
+      reason: "BAD_QUANTITY",
+      domain: "souk",
+      message: "no",
+      metadata: { max: "9" },
+      retryAfterMs: 2_500,
+      violations: [{ field: "line_items[0].unit_count", description: "too many", reason: "MAX" }],
+    }),
+  );
+  await behave((stream) =>
+    respond(stream, Buffer.alloc(0), {
+      "grpc-status": "3",
+      "grpc-message": "caf%C3%A9",
+      "grpc-status-details-bin": Buffer.from(details).toString("base64"),
+    }),
+  );
+  const answer = await createBook();
+  expect(answer.headers["retry-after"]).toBe("3");
+  expect(answer.json()).toEqual({
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    detail: "café",
+    code: "INVALID_ARGUMENT",
+    reason: "BAD_QUANTITY",
+    domain: "souk",
+    metadata: { max: "9" },
+    retryAfterMs: 2500,
+    violations: [{ field: "lineItems[0].unitCount", description: "too many", reason: "MAX" }],
+  });
+});
