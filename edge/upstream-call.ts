@@ -173,7 +173,7 @@ export class UpstreamCall implements Call {
 
   #fail(failure: Failure, message: string, unseen: boolean): void {
     if (this.#ended) return;
-    const again = failure !== "overloaded" && !this.#answered && (true);
+    const again = failure !== "overloaded" && !this.#answered && (unseen || this.#request.retryable);
     const delayMs = this.#source.backoffMs + retryDelayMs;
     if (again && this.#attempts < maxAttempts && performance.now() + delayMs < this.#deadlineMs) {
       this.#attempt = undefined;

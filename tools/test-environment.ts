@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testClientSecret } from "#kit/testing/testing.ts";
@@ -24,5 +24,6 @@ export async function setup(): Promise<() => Promise<void>> {
   return async () => {
     await issuer.close();
     await stores.stop();
+    rmSync(dataDir, { recursive: true });
   };
 }

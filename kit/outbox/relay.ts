@@ -69,8 +69,9 @@ async function relayWhileLocked(options: RelayOptions, alarm: Alarm, signal: Abo
     while (!signal.aborted && !(await holdsLock(session))) await delay(lockRetryMs, signal).catch(() => {});
     const cursor = await readCursor(session);
     while (!signal.aborted && !session.lost.aborted) {
-      const more = await relayBatch(options, session, cursor);
-      await (more ? alarm.soon() : alarm.wait(signal));
+      const backlog = await relayBatch(options, session, cursor);
+      if (backlog === "unready") await alarm.soon();
+      if (backlog === "none") await alarm.wait(signal);
     }
   } finally {
     await session.close();
@@ -103,12 +104,15 @@ interface BatchRow {
   ready: boolean;
 }
 
-/** Publishes one batch and moves the cursor behind it. Returns whether there is more to do without being woken. */
+/** What is left after a batch: more to publish at once, rows whose writers' elders are still open, or nothing. */
+type Backlog = "more" | "unready" | "none";
+
+/** Publishes one batch and moves the cursor behind it. */
 async function relayBatch(
   { nats, stream }: RelayOptions,
   session: Session,
   cursor: Cursor,
-): Promise<boolean> {
+): Promise<Backlog> {
   const rows = await session.query<BatchRow>(selectBatch, [cursor.xid, cursor.seq, batchSize]);
   const ready = rows.filter((row) => row.ready);
   const last = ready.at(-1);
@@ -117,7 +121,8 @@ async function relayBatch(
     await session.query(moveCursor, [last.xid, last.seq]);
     Object.assign(cursor, { xid: last.xid, seq: last.seq });
   }
-  return rows.length > ready.length || rows.length === batchSize;
+  if (rows.length > ready.length) return "unready";
+  return rows.length === batchSize ? "more" : "none";
 }
 
 async function publish(nats: Nats, stream: string, row: BatchRow) {

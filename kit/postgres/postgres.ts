@@ -77,6 +77,8 @@ function clientOptions({
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
+    // Statements over arrays would otherwise be planned anew for each call, which costs more than running them.
+    options: "-c plan_cache_mode=force_generic_plan",
     keepAlive: true,
   };
 }

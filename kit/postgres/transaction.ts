@@ -40,16 +40,13 @@ class PipelinedTransaction implements TransactionInternals {
   readonly #client: PoolClient;
   readonly #builders: (() => Deferred | undefined)[] = [];
   readonly #callbacks: (() => void)[] = [];
-  readonly #begun: Promise<unknown>;
+  #begun: Promise<unknown> | undefined;
   #committed = false;
   #ended = false;
 
   constructor(client: PoolClient, database: object) {
     this.database = database;
     this.#client = client;
-    gatherWrites(client);
-    this.#begun = client.query("begin");
-    this.#begun.catch(() => {});
   }
 
   get committed() {
@@ -79,19 +76,24 @@ class PipelinedTransaction implements TransactionInternals {
       const deferred = build();
       return deferred ? [this.#send(deferred.statement, deferred.values)] : [];
     });
-    gatherWrites(this.#client);
     this.#ended = true;
+    if (this.#begun) await this.#commitBegun(this.#begun, sent);
+    this.#committed = true;
+  }
+
+  async #commitBegun(begun: Promise<unknown>, sent: readonly Promise<unknown>[]) {
+    gatherWrites(this.#client);
     const committed = this.#client.query("commit");
-    const outcomes = await Promise.allSettled([this.#begun, ...sent, committed]);
+    const outcomes = await Promise.allSettled([begun, ...sent, committed]);
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     if (failed) throw failed.reason;
     // After a failed statement the server answers COMMIT with ROLLBACK, and pg resolves.
     if ((await committed).command !== "COMMIT") throw new Error("the server rolled back at COMMIT");
-    this.#committed = true;
   }
 
   async rollback() {
     this.#ended = true;
+    if (!this.#begun) return undefined;
     try {
       await this.#client.query("rollback");
       return undefined;
@@ -100,8 +102,16 @@ class PipelinedTransaction implements TransactionInternals {
     }
   }
 
+  /** With the first statement: work that turns out to have nothing to write costs the server nothing. */
+  #begin() {
+    if (this.#begun) return;
+    this.#begun = this.#client.query("begin");
+    this.#begun.catch(() => {});
+  }
+
   #send<Row extends object>(statement: Statement, values: readonly unknown[]) {
     gatherWrites(this.#client);
+    this.#begin();
     return this.#client.query<Row>({
       name: statement.name,
       text: statement.text,

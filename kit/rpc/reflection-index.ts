@@ -74,17 +74,17 @@ function allMessages(messages: readonly DescMessage[]): DescMessage[] {
   return messages.flatMap((message) => [message, ...allMessages(message.nestedMessages)]);
 }
 
+// A file stands before all it imports: whoever builds from the last to the first always has what he needs.
 function bytesOf(file: DescFile | undefined): Uint8Array[] | undefined {
   if (file === undefined) return undefined;
   const closure = new Set<DescFile>();
   collect(file, closure);
-  return [...closure].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  return [...closure].reverse().map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
 }
 
 function collect(file: DescFile, closure: Set<DescFile>): void {
-  if (closure.has(file)) return;
+  for (const dependency of file.dependencies) if (!closure.has(dependency)) collect(dependency, closure);
   closure.add(file);
-  for (const dependency of file.dependencies) collect(dependency, closure);
 }
 
 function numbersOf(typeName: string, { symbols, extensions }: Tables): number[] | undefined {

@@ -73,13 +73,19 @@ it.each([
   expect(first?.name).toBe("souk/inventory/v1/inventory.proto");
 });
 
+it("what error details are made of is told too", async () => {
+  await using inventory = await startInventory();
+  const [first] = await filesFor(inventory, { case: "fileContainingSymbol", value: "google.rpc.ErrorInfo" });
+  expect(first?.name).toBe("google/rpc/error_details.proto");
+});
+
 it("a file comes with all it imports, and with routes, rules and policies as the contract has them", async () => {
   await using inventory = await startInventory();
   const symbol = "souk.inventory.v1.InventoryService";
   const file = await filesFor(inventory, { case: "fileContainingSymbol", value: symbol });
   const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: file.toReversed() }));
-  const getStock = registry.getService(symbol)?.method["getStock"];
-  const sku = registry.getMessage("souk.inventory.v1.StockLine")?.field["sku"];
+  const { getStock } = registry.getService(symbol)?.method ?? {};
+  const { sku } = registry.getMessage("souk.inventory.v1.StockLine")?.field ?? {};
   if (getStock === undefined || sku === undefined) throw new Error("the contract is not whole");
   expect(getOption(getStock, http).pattern).toEqual({ case: "get", value: "/v1/stock/{sku}" });
   expect(getOption(getStock, policy)).toMatchObject({ scopes: ["inventory:read"] });

@@ -1,6 +1,7 @@
 import { create, type DescService, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Server, ServerDuplexStream } from "@grpc/grpc-js";
 import { Code } from "#gen/google/rpc/code_pb.ts";
+import { file_google_rpc_error_details } from "#gen/google/rpc/error_details_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import {
   ServerReflection,
@@ -28,7 +29,8 @@ type Stream = ServerDuplexStream<ServerReflectionRequest, ServerReflectionRespon
  */
 export function addReflection(server: Server, services: readonly DescService[]): void {
   const served = [...services, Health, ServerReflection];
-  const index = indexFiles(served.map(({ file }) => file));
+  // Error details travel as Any: tools show them when they know what is in there.
+  const index = indexFiles([...served.map(({ file }) => file), file_google_rpc_error_details]);
   const names = served.map(({ typeName }) => typeName);
   for (const version of ["v1", "v1alpha"])
     server.register(

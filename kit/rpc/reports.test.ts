@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { InventoryService, MovementReason } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { createClient } from "./client.ts";
 import { allowed, sku, startInventory } from "./tests/inventory.ts";

@@ -1,5 +1,6 @@
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
+import { announceRefund, type Cause } from "./announcements.ts";
 import type { CardProcessor, RefundOutcome } from "./card-processor.ts";
 import type { Payment } from "./payment.ts";
 import {
@@ -9,7 +10,6 @@ import {
   refuseRefund,
   settleRefund,
 } from "./refund-store.ts";
-import { announceRefund, type Cause } from "./truth.ts";
 
 /** Pays a refund out, once, however often it is called for. */
 export async function payBack(

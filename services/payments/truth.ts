@@ -1,22 +1,10 @@
 // How the processor's word gets into the shop's books: asked for when it is unknown, recorded once, announced once.
-import {
-  PaymentAuthorizedSchema,
-  PaymentCapturedSchema,
-  PaymentFailedSchema,
-  PaymentRefundedSchema,
-  PaymentVoidedSchema,
-} from "#gen/souk/payments/v1/events_pb.ts";
-import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
-import type { Call } from "#kit/rpc/call.ts";
 import type { Deadline } from "#kit/time/time.ts";
+import { announceChange, type Cause } from "./announcements.ts";
 import type { CardProcessor } from "./card-processor.ts";
-import { toPaymentEvent } from "./messages.ts";
 import { type Payment, type ProcessorTruth, statusAfter, statusesBefore } from "./payment.ts";
 import { capturePayment, movePayment } from "./payment-store.ts";
-
-/** What an event inherits from the work that led to it. */
-export type Cause = Pick<Call, "correlationId" | "traceparent">;
 
 /** A payment whose outcome the shop does not know. */
 export interface OpenQuestion {
@@ -71,32 +59,3 @@ export async function recordTruth(
   if (moved) announceChange(tx, moved, cause);
   return moved;
 }
-
-const eventOfStatus = {
-  AUTHORIZED: PaymentAuthorizedSchema,
-  CAPTURED: PaymentCapturedSchema,
-  VOIDED: PaymentVoidedSchema,
-} as const;
-
-function announceChange(tx: Transaction, payment: Payment, cause: Cause): void {
-  const about = aboutOf(payment, cause);
-  const { status, declineReason } = payment;
-  if (status === "DECLINED") {
-    announce(tx, PaymentFailedSchema, { ...toPaymentEvent(payment), declineReason }, about);
-  } else if (status === "AUTHORIZED" || status === "CAPTURED" || status === "VOIDED") {
-    announce(tx, eventOfStatus[status], toPaymentEvent(payment), about);
-  }
-}
-
-/** Announces that money was paid back; `payment` is as it stands afterwards. */
-export function announceRefund(tx: Transaction, payment: Payment, cause: Cause): void {
-  const refunded = { currencyCode: payment.amount.currencyCode, amountMinor: payment.refundedMinor };
-  const about = aboutOf(payment, cause);
-  announce(tx, PaymentRefundedSchema, { ...toPaymentEvent(payment), refunded }, about);
-}
-
-const aboutOf = ({ version }: Payment, { correlationId, traceparent }: Cause) => ({
-  aggregateVersion: version,
-  correlationId,
-  traceparent,
-});

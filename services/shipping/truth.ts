@@ -1,15 +1,10 @@
 // How the carrier's word gets into the shop's books: recorded once, announced once.
-import { ShipmentBookedSchema, ShipmentCancelledSchema } from "#gen/souk/shipping/v1/events_pb.ts";
-import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
-import type { Call } from "#kit/rpc/call.ts";
 import type { Deadline } from "#kit/time/time.ts";
+import { announceChange, type Cause } from "./announcements.ts";
 import type { Carrier } from "./carrier.ts";
 import { type CarrierTruth, packParcels, type Shipment } from "./shipment.ts";
 import { moveShipment, type ShipmentMove } from "./shipment-store.ts";
-
-/** What an event inherits from the work that led to it. */
-export type Cause = Pick<Call, "correlationId" | "traceparent">;
 
 /**
  * Books a shipment whose outcome the shop does not know, under its key: once, however often it is asked.
@@ -45,14 +40,4 @@ function moveTo(truth: CarrierTruth): ShipmentMove {
   if (truth.standing === "refused") return { from: ["PENDING"], to: "REFUSED" };
   if (truth.standing === "cancelled") return { from: ["PENDING", "BOOKED"], to: "CANCELLED", ...truth };
   return { from: ["PENDING"], to: "BOOKED", ...truth };
-}
-
-function announceChange(tx: Transaction, shipment: Shipment, { correlationId, traceparent }: Cause): void {
-  const { shipmentId, orderId, customerId, trackingNumber, version } = shipment;
-  const about = { aggregateVersion: version, correlationId, traceparent };
-  if (shipment.status === "BOOKED") {
-    announce(tx, ShipmentBookedSchema, { shipmentId, orderId, customerId, trackingNumber }, about);
-  } else if (shipment.status === "CANCELLED") {
-    announce(tx, ShipmentCancelledSchema, { shipmentId, orderId, customerId }, about);
-  }
 }

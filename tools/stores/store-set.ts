@@ -66,13 +66,15 @@ function reasonsOf(results: readonly PromiseSettledResult<Store>[]): unknown[] {
   return results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
 }
 
-type Guard = { watch(name: string, pid: number | undefined): void; dismiss(): Promise<void> };
+/** Ends processes when the one that started them dies. */
+export type Guard = { watch(name: string, pid: number | undefined): void; dismiss(): Promise<void> };
 
 /** A shell that outlives its parent by a moment: when its input ends it kills the processes it was told of last. */
 const GUARD_SCRIPT =
   'while read -r line; do pids="$line"; done; [ "$pids" = dismissed ] && exit; kill -9 $pids; rm -rf "$1"';
 
-function startGuard(dataDir: string): Guard {
+/** Starts a guard: the processes it was told of last end, and `dataDir` is removed, when this process dies undismissed. */
+export function startGuard(dataDir: string): Guard {
   const shell = spawn("sh", ["-c", GUARD_SCRIPT, "sh", dataDir], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],

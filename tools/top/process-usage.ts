@@ -33,11 +33,18 @@ const FIELDS = {
 const PAGE_BYTES = 4096;
 const KIB = 1024;
 
-/** Measures each of the processes; those that have ended are left out. */
+/**
+ * Measures each of the processes; those that have ended are left out. One that is named itself does not count for the
+ * process that started it.
+ */
 export function readUsages(pids: readonly number[]): Map<number, Usage> {
   const entries = process.platform === "linux" ? readProc() : readPs();
   const byPid = new Map(entries.map((entry) => [entry.pid, entry]));
-  const children = Map.groupBy(entries, ({ parent }) => parent);
+  const named = new Set(pids);
+  const children = Map.groupBy(
+    entries.filter(({ pid }) => !named.has(pid)),
+    ({ parent }) => parent,
+  );
   const usages = new Map<number, Usage>();
   for (const pid of pids) {
     const root = byPid.get(pid);

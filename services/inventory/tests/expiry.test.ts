@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { newId } from "#kit/ids/ids.ts";
+import { newId, newUuid } from "#kit/ids/ids.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import { openShop, type Shop } from "./shop.ts";
 
@@ -78,12 +78,39 @@ test("where its pieces are gone by then, nothing of it is sold, others' pieces s
   await eventually(async () => expect(await shop.eventsOf(lateId)).toContain("StockReleased"));
   const punctual = newId("order");
   const punctualId = await reservationId(shop.reserve({ "TEA-1": 8 }, { orderId: punctual }));
+  const eventId = newUuid();
   await shop.confirm([
-    { orderId: late, reservationId: lateId },
+    { orderId: late, reservationId: lateId, eventId },
     { orderId: punctual, reservationId: punctualId },
   ]);
   await eventually(async () => expect(await shop.eventsOf(punctualId)).toContain("StockCommitted"));
+  await eventually(async () => expect(await shop.hasApplied(eventId)).toBe(true));
   expect(await shop.eventsOf(lateId)).toEqual(["StockReserved", "StockReleased"]);
   expect(await shop.stockOf("TEA-1")).toEqual({ onHand: 2, reserved: 0, available: 2 });
   expect(await shop.stockOf("TEA-2")).toEqual({ onHand: 10, reserved: 0, available: 10 });
+});
+
+test("of two late orders the one that finds enough pieces gets them, though the other came first", async () => {
+  await shop.receive({ "TEA-1": 10 });
+  const orders: { orderId: string; reservationId: string }[] = [];
+  for (const pieces of [6, 3]) {
+    const orderId = newId("order");
+    orders.push({
+      orderId,
+      reservationId: await reservationId(shop.reserve({ "TEA-1": pieces }, { orderId })),
+    });
+  }
+  const [large, small] = orders.map((order) => order.reservationId);
+  await shop.service.shiftClock(16 * minuteMs);
+  await eventually(async () => expect(await shop.stockOf("TEA-1")).toMatchObject({ reserved: 0 }));
+  await shop.reserve({ "TEA-1": 5 });
+  // What comes first is applied by itself; the two that wait meanwhile are applied together.
+  const strangers = Array.from({ length: 3 }, () => ({
+    orderId: newId("order"),
+    reservationId: newId("reservation"),
+  }));
+  await shop.confirm([...strangers, ...orders]);
+  await eventually(async () => expect(await shop.eventsOf(small ?? "")).toContain("StockCommitted"));
+  expect(await shop.eventsOf(large ?? "")).toEqual(["StockReserved", "StockReleased"]);
+  expect(await shop.stockOf("TEA-1")).toEqual({ onHand: 7, reserved: 5, available: 2 });
 });

@@ -49,6 +49,7 @@ export async function openShop(options: TestOptions = {}) {
       ),
     stockOf: (sku: string) => readStock(clerk, sku),
     eventsOf: (subject: string) => eventTypes(service, subject),
+    hasApplied: (eventId: string) => hasApplied(service, eventId),
     async close() {
       await foreign.close();
       await service.stop();
@@ -86,4 +87,11 @@ const selectEvents = statement(
 async function eventTypes({ db }: TestService, subject: string) {
   const rows = await db.query<{ type: string }>(selectEvents, [subject]);
   return rows.map(({ type }) => type.slice(type.lastIndexOf(".") + 1));
+}
+
+const selectApplied = statement("test-select-applied", "select from kit.inbox where event_id = $1");
+
+/** Whether an event is done with, so that it is not offered again. */
+async function hasApplied({ db }: TestService, eventId: string) {
+  return (await db.query(selectApplied, [eventId])).length > 0;
 }

@@ -137,6 +137,9 @@ describe("a refund is refused", () => {
     const key = aKey();
     await expect(refund(paymentId, 200n, key)).rejects.toMatchObject({ reason: "REFUND_EXCEEDS_CAPTURE" });
     await expect(refund(paymentId, 200n, key)).rejects.toMatchObject({ reason: "REFUND_EXCEEDS_CAPTURE" });
+    expect(await payments.service.db.query(holds, [paymentId])).toEqual([
+      { refunding_minor: 0n, refunds: ["REFUSED"] },
+    ]);
     expect((await refund(paymentId, 100n)).payment?.refunded).toMatchObject(eur(100n));
   });
 
@@ -198,4 +201,10 @@ describe("a refund whose caller never came back", () => {
 const reference = statement(
   "test-processor-reference",
   "select processor_reference from payments where payment_id = $1",
+);
+
+const holds = statement(
+  "test-refund-holds",
+  `select refunding_minor, array(select status from refunds where refunds.payment_id = payments.payment_id) as refunds
+   from payments where payment_id = $1`,
 );

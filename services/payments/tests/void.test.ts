@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PaymentStatus } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
+import { statement } from "#kit/postgres/postgres.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import {
   aCheckout,
@@ -32,6 +33,11 @@ async function heldAtProcessor(checkout: Checkout) {
     lines.filter(([name]) => name === kind).reduce((total, [, amount]) => total + Number(amount), 0);
   return sum("authorized") - sum("canceled") - sum("captured");
 }
+
+const intended = statement("test-intended", "select from payments where authorize_key = $1");
+
+const isIntended = async ({ keys }: Checkout) =>
+  (await payments.service.db.query(intended, [keys.authorize])).length === 1;
 
 test("a voided authorization is released at the bank and announced, once however often it is voided", async () => {
   const checkout = aCheckout();
@@ -81,6 +87,8 @@ describe("a void while nobody knows the outcome", () => {
       const paymentMethod = index % 2 === 0 ? "pm_card_visa" : "pm_card_slow";
       const checkout = aCheckout({ paymentMethod });
       const authorization = authorized(payments, checkout).catch((error) => error.reason);
+      // Half of the voids wait until the authorization is recorded as intended, the other half may come first.
+      if (index >= 4) await eventually(async () => expect(await isIntended(checkout)).toBe(true));
       const voiding = eventually(() => voidOf(checkout));
       await Promise.all([authorization, voiding]);
       expect(await heldAtProcessor(checkout)).toBe(0);

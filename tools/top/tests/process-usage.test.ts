@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { expect, test } from "vitest";
 import { readUsages } from "../process-usage.ts";
 
-const BUSY = "const end = Date.now() + 300; while (Date.now() < end);";
+const BUSY = "while (process.cpuUsage().user < 300_000);";
 
 test("a process is measured with its children, those that have ended included", async () => {
   const script = `require("child_process").spawnSync(process.execPath, ["-e", ${JSON.stringify(BUSY)}]); console.log("done");`;
@@ -12,8 +12,11 @@ test("a process is measured with its children, those that have ended included", 
   });
   await once(parent.stdout, "data");
   const usage = readUsages([parent.pid ?? 0]).get(parent.pid ?? 0);
+  const apart = readUsages([process.pid, parent.pid ?? 0]).get(process.pid)?.memoryBytes ?? 0;
+  const together = readUsages([process.pid]).get(process.pid)?.memoryBytes ?? 0;
   parent.kill("SIGKILL");
-  expect(usage?.cpuMs).toBeGreaterThan(150);
+  expect(together - apart).toBeGreaterThan(10_000_000);
+  expect(usage?.cpuMs).toBeGreaterThan(290);
   expect(usage?.memoryBytes).toBeGreaterThan(10_000_000);
 });
 

@@ -1,0 +1,1 @@
+-- The benchmark has no tables of its own.

@@ -1,0 +1,22 @@
+import { ShipmentBookedSchema, ShipmentCancelledSchema } from "#gen/souk/shipping/v1/events_pb.ts";
+import { type Announcement, announce } from "#kit/outbox/outbox.ts";
+import type { Transaction } from "#kit/postgres/postgres.ts";
+import type { Shipment } from "./shipment.ts";
+
+/** What led to the events of a change; a call is one. */
+export type Cause = Pick<Announcement, "correlationId" | "traceparent">;
+
+/** Announces the change that brought a shipment where it stands. */
+export function announceChange(
+  tx: Transaction,
+  shipment: Shipment,
+  { correlationId, traceparent }: Cause,
+): void {
+  const { shipmentId, orderId, customerId, trackingNumber, version } = shipment;
+  const about = { aggregateVersion: version, correlationId, traceparent };
+  if (shipment.status === "BOOKED") {
+    announce(tx, ShipmentBookedSchema, { shipmentId, orderId, customerId, trackingNumber }, about);
+  } else if (shipment.status === "CANCELLED") {
+    announce(tx, ShipmentCancelledSchema, { shipmentId, orderId, customerId }, about);
+  }
+}
