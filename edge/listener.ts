@@ -187,9 +187,14 @@ async function drain(
   timeoutMs: number,
 ): Promise<void> {
   const closed = closeServer(server);
-  http1.closeIdleConnections();
+  const closeIdle = (): void => {
+    http1.closeIdleConnections();
+    // Callers open connections ahead of need; one that has never sent a byte is known to nobody else.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  };
+  closeIdle();
   for (const session of sessions) session.close();
-  const idle = setInterval(() => http1.closeIdleConnections(), 50);
+  const idle = setInterval(closeIdle, 50);
   const late = setTimeout(() => {
     for (const socket of sockets) socket.destroy();
   }, timeoutMs);

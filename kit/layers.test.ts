@@ -14,6 +14,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     auth: [],
     cache: [],
     failpoints: [],
+    http: [],
     paging: [],
   },
   { outbox: ["relay"], inbox: ["consume"], idempotency: [] },

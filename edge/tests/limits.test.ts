@@ -301,6 +301,18 @@ test("draining ends idle connections, lets calls end and takes no more", async (
   await test.stop();
 });
 
+test("draining does not wait for connections that have never sent anything", async () => {
+  const test = await startTestEdge({ limits: { headersTimeoutMs: 20_000, drainTimeoutMs: 20_000 } });
+  const silent = net.connect(test.port, "127.0.0.1");
+  const silentClosed = new Promise((resolve) => silent.once("close", resolve));
+  await new Promise((resolve) => silent.once("connect", resolve));
+  expect((await sendRaw(test.port, { target: "/v1/books/a" })).status).toBe(200);
+  const startedAtMs = performance.now();
+  await Promise.all([test.edge.drain(), silentClosed]);
+  expect(performance.now() - startedAtMs).toBeLessThan(5_000);
+  await test.stop();
+});
+
 test("more calls than a backend may have in flight are refused as overloaded", async () => {
   const busy = await startTestEdge({ limits: { maxInFlightPerBackend: 2 } });
   const held = [1, 2].map(() => sendRaw(busy.port, { target: "/v1/wait?waitMs=500" }));

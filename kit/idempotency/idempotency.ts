@@ -131,10 +131,8 @@ async function rememberRefusal(db: Database, command: RememberedCommand, refusal
 function remember(tx: Transaction, command: RememberedCommand, outcome: Outcome) {
   const remainingMs = Math.floor(command.deadline.remainingMs());
   if (remainingMs < lockTimeoutMs) {
-    tx.beforeCommit(() => ({
-      statement: limitLockWait,
-      values: [String(Math.max(1, remainingMs - replyReserveMs))],
-    }));
+    // Ahead of the insert, which is what waits; a failure of it shows at COMMIT.
+    tx.query(limitLockWait, [String(Math.max(1, remainingMs - replyReserveMs))]).catch(() => {});
   }
   const refused = "refusal" in outcome;
   tx.beforeCommit(() => ({

@@ -14,8 +14,9 @@ import type { Queryable, Statement } from "./statement.ts";
 import { createTransaction, type Transaction, type TransactionInternals } from "./transaction.ts";
 
 export { isLockTimeout, isUniqueViolation } from "./database-error.ts";
+export type { Deferred } from "./deferred.ts";
 export { type Queryable, type Statement, statement } from "./statement.ts";
-export type { Deferred, Transaction } from "./transaction.ts";
+export type { Transaction } from "./transaction.ts";
 
 /** A service's database. */
 export interface Database extends Queryable {

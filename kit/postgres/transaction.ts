@@ -1,19 +1,14 @@
 import type { PoolClient } from "pg";
+import { type Deferred, mergeDeferred } from "./deferred.ts";
 import type { Queryable, Statement } from "./statement.ts";
-
-/** A statement that is sent together with COMMIT. */
-export interface Deferred {
-  readonly statement: Statement;
-  readonly values: readonly unknown[];
-}
 
 /** An open transaction, handed to local code only. */
 export interface Transaction extends Queryable {
   /** The database it belongs to: upper layers hang what they know about a database on this. */
   readonly database: object;
   /**
-   * Registers a statement to be built when the work is done and sent in the same write as COMMIT. Return undefined for
-   * none. Builders run in the order of registration.
+   * Registers an INSERT to be built when the work is done. All of them travel as one statement, in the same write as COMMIT, so
+   * they must not depend on one another. Return undefined for none.
    */
   beforeCommit(build: () => Deferred | undefined): void;
   /** Registers a callback for after the server has confirmed COMMIT. It must not throw. */
@@ -72,10 +67,8 @@ class PipelinedTransaction implements TransactionInternals {
   }
 
   async commit() {
-    const sent = this.#builders.flatMap((build) => {
-      const deferred = build();
-      return deferred ? [this.#send(deferred.statement, deferred.values)] : [];
-    });
+    const merged = mergeDeferred(this.#builders.flatMap((build) => build() ?? []));
+    const sent = merged ? [this.#send(merged.statement, merged.values)] : [];
     this.#ended = true;
     if (this.#begun) await this.#commitBegun(this.#begun, sent);
     this.#committed = true;

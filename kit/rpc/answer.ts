@@ -49,5 +49,5 @@ function wireFailure(call: ServerCall): WireFailure {
   const metadata = call.responseMetadata ?? new Metadata();
   metadata.set("grpc-status-details-bin", asBuffer(status.details));
   if (isExhausted(call.failure)) sendPushback(metadata);
-  return { code: status.code, details: status.message, metadata };
+  return { code: status.code, details: status.message.toWellFormed(), metadata };
 }

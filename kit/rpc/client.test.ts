@@ -109,6 +109,27 @@ it("a callee that fails again and again is left alone, and asked again after a w
     .toBe("well");
 });
 
+it("while one call tries whether its callee is well again, the others do not wait for it", async () => {
+  let asked = 0;
+  await using inventory = await startInventory({
+    listStock: () => {
+      if (++asked === 1) throw away();
+      return new Promise(() => undefined);
+    },
+  });
+  using client = clientOf(inventory.url, { limits: { breakAfter: 1, halfOpenAfterMs: 1 } });
+  const options = { retries: 0, timeoutMs: 500 };
+  await expect(client.listStock({}, options)).rejects.toThrow();
+  const probe = () => {
+    client.listStock({}, options).catch(() => undefined);
+    return asked;
+  };
+  await expect.poll(probe).toBe(2);
+  const startedAtMs = performance.now();
+  await expect(client.listStock({}, options)).rejects.toMatchObject({ reason: "DEPENDENCY_UNAVAILABLE" });
+  expect(performance.now() - startedAtMs).toBeLessThan(200);
+});
+
 it("what a callee refuses does not make it look ill", async () => {
   await using inventory = await startInventory();
   using client = clientOf(inventory.url, { limits: { breakAfter: 2 } });
@@ -198,7 +219,8 @@ it("what is called on behalf of a call goes by its correlation id and its trace"
   });
   using client = clientOf(inventory.url);
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  await client.getStock({ sku }, { call: { correlationId: "checkout-7", traceparent } });
+  const call = { correlationId: "checkout-7", traceparent };
+  await client.getStock({ sku }, { call, correlationId: "not this one" });
   expect(seen).toEqual([{ correlationId: "checkout-7", traceparent }]);
 });
 

@@ -25,9 +25,8 @@ function waiting(): { handlers: InventoryHandlers; call: Promise<Call>; reason: 
   return { handlers: { getStock }, call: called.promise, reason: ended.promise };
 }
 
-it("a call ends at its caller's deadline, and the handler is told", async () => {
-  const { handlers, reason } = waiting();
-  await using inventory = await startInventory(handlers);
+it("a call ends for its caller when the time given is over", async () => {
+  await using inventory = await startInventory(waiting().handlers);
   const client = createClient(InventoryService, { url: inventory.url, token: () => allowed });
   const startedAtMs = performance.now();
   await expect(client.getStock({ sku }, { timeoutMs: 60 })).rejects.toMatchObject({
@@ -35,8 +34,15 @@ it("a call ends at its caller's deadline, and the handler is told", async () => 
     reason: "DEADLINE_EXCEEDED",
   });
   expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(55);
-  expect(await reason).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
   client.close();
+});
+
+it("a call ends for its handler at its caller's deadline, also when the caller does not cancel it", async () => {
+  const { handlers, reason } = waiting();
+  await using inventory = await startInventory(handlers);
+  const outcome = await rawCall(inventory.url, { body, headers: { "grpc-timeout": "60m" } });
+  expect(outcome).toMatchObject({ code: Code.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" });
+  expect(await reason).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
 });
 
 it("a call without a deadline ends at the one of its policy, though its handler goes on", async () => {
@@ -120,21 +126,29 @@ it("a signal asked for after the end is already aborted", async () => {
   });
   const client = createClient(InventoryService, { url: inventory.url, token: () => allowed });
   await expect(client.listStock({}, { timeoutMs: 40 })).rejects.toThrow();
-  await expect.poll(() => calls[0]?.signal.aborted).toBe(true);
+  await expect.poll(() => inventory.logged.length).toBe(1);
+  expect(calls[0]?.signal.aborted).toBe(true);
   client.close();
 });
 
-it("an answered call aborts nothing", async () => {
+it("an answered call is not aborted when its time is over", async () => {
   const calls: Call[] = [];
-  await using inventory = await startInventory({
-    getStock: (_request, call) => {
-      calls.push(call);
-      return {};
-    },
-  });
-  const client = createClient(InventoryService, { url: inventory.url, token: () => allowed });
-  await client.getStock({ sku });
-  await client.getStock({ sku });
+  const policy = { audience: Audience.INTERNAL, anonymous: true, deadlineMs: 40, retry: Retry.NEVER };
+  const act = (_request: never, call: Call) => {
+    calls.push(call);
+    return {};
+  };
+  const services = [{ descriptor: serviceOf({ Act: policy }), handlers: { act } }];
+  await using server = await startInventory({}, { services });
+  await rawCall(server.url, { path: "/test.TestService/Act", body: frame(new Uint8Array()) });
+  await expect.poll(() => calls[0]?.deadline.remainingMs(), { interval: 50 }).toBe(0);
   expect(calls[0]?.signal.aborted).toBe(false);
-  client.close();
+});
+
+it("a call whose time is over when it arrives does not reach its handler", async () => {
+  let reached = 0;
+  await using inventory = await startInventory({ getStock: () => ({ stock: { onHand: ++reached } }) });
+  const outcome = await rawCall(inventory.url, { body, headers: { "grpc-timeout": "1n" } });
+  expect(outcome).toMatchObject({ code: Code.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" });
+  expect(reached).toBe(0);
 });

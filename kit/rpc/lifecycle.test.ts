@@ -49,6 +49,27 @@ it("the health of what is not served is not found", async () => {
   await expect(health(inventory, "no.such.Service")).rejects.toMatchObject({ code: Code.NOT_FOUND });
 });
 
+it("whoever watches a server's health hears of its drain", async () => {
+  await using inventory = await startInventory();
+  inventory.server.setServing("", true);
+  const client = new Client(`127.0.0.1:${inventory.port}`, credentials.createInsecure());
+  const watching = client.makeServerStreamRequest(
+    "/grpc.health.v1.Health/Watch",
+    (request) => Buffer.from(toBinary(HealthCheckRequestSchema, request)),
+    (bytes) => fromBinary(HealthCheckResponseSchema, bytes),
+    create(HealthCheckRequestSchema, { service: "readiness" }),
+  );
+  watching.on("error", () => undefined);
+  const statuses: Status[] = [];
+  watching.on("data", ({ status }) => statuses.push(status));
+  await expect.poll(() => statuses).toEqual([Status.SERVING]);
+  const drained = inventory.server.drain(1_000);
+  await expect.poll(() => statuses).toEqual([Status.SERVING, Status.NOT_SERVING]);
+  watching.cancel();
+  client.close();
+  await drained;
+});
+
 it("a drain waits for calls under way", async () => {
   const asked = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();

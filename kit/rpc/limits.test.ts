@@ -4,6 +4,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { GetStockRequestSchema } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { Audience, Retry } from "#gen/souk/options/v1/options_pb.ts";
+import { delay } from "#kit/time/time.ts";
+import { serviceOf } from "./tests/contract.ts";
 import { sku, startInventory } from "./tests/inventory.ts";
 import { frame, rawCall } from "./tests/raw-call.ts";
 
@@ -45,6 +48,17 @@ it("a request of more than 256 KiB is refused before it is read to its end", asy
   expect(outcome).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, reason: "RESOURCE_EXHAUSTED" });
 });
 
+it("a method may take less than the others of its server", async () => {
+  const policy = { audience: Audience.INTERNAL, anonymous: true, deadlineMs: 1_000, retry: Retry.NEVER };
+  const descriptor = serviceOf({ Act: policy, Note: { ...policy, maxRequestBytes: 100 } });
+  const services = [{ descriptor, handlers: { act: () => ({}), note: () => ({}) } }];
+  await using server = await startInventory({}, { services });
+  const body = frame(Buffer.concat([Buffer.from([0x0a, 120]), Buffer.alloc(120, "a")]));
+  expect((await rawCall(server.url, { path: "/test.TestService/Act", body })).code).toBe(Code.OK);
+  const outcome = await rawCall(server.url, { path: "/test.TestService/Note", body });
+  expect(outcome).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, reason: "RESOURCE_EXHAUSTED" });
+});
+
 it("a request that is small only while it is compressed is refused", async () => {
   await using inventory = await startInventory();
   const body = frame(gzipSync(Buffer.alloc(10_000_000)), { compressed: 1 });
@@ -67,6 +81,12 @@ it("a request that is never finished is ended by the server", async () => {
   await using inventory = await startInventory({}, { limits: { requestTimeoutMs: 50 } });
   const outcome = await rawCall(inventory.url, { body: whole, unfinished: true });
   expect(outcome).toMatchObject({ code: Code.DEADLINE_EXCEEDED, reason: "DEADLINE_EXCEEDED" });
+});
+
+it("a request that is whole is not hurried", async () => {
+  const limits = { requestTimeoutMs: 20 };
+  await using inventory = await startInventory({ getStock: () => delay(60).then(() => ({})) }, { limits });
+  expect((await rawCall(inventory.url, { body: whole })).code).toBe(Code.OK);
 });
 
 it("a connection carries a thousand calls at once and says so", async () => {

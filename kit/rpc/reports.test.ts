@@ -1,8 +1,10 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { GetStockRequestSchema, InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { createClient } from "./client.ts";
 import { allowed, sku, startInventory } from "./tests/inventory.ts";
+import { frame, rawCall } from "./tests/raw-call.ts";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -83,11 +85,26 @@ it("calls are counted by method and code, and timed", async () => {
   expect(text).toContain(`rpc_server_duration_seconds_count{${method}} 3`);
 });
 
-it("a call that nobody waited for is counted with why", async () => {
+it("a call that was not answered in time is counted as such", async () => {
   await using inventory = await startInventory({ getStock: () => new Promise(() => undefined) });
-  const client = createClient(InventoryService, { url: inventory.url, token: () => allowed });
-  await expect(client.getStock({ sku }, { timeoutMs: 30 })).rejects.toThrow();
-  client.close();
+  const body = frame(toBinary(GetStockRequestSchema, create(GetStockRequestSchema, { sku })));
+  await rawCall(inventory.url, { body, headers: { "grpc-timeout": "30m" } });
   const counted = () => inventory.metrics.registry.getSingleMetricAsString("rpc_server_calls_total");
   await expect.poll(counted).toContain('code="DEADLINE_EXCEEDED"} 1');
 });
+
+it("a fault in reporting fails the call and not the process", async () => {
+  await using inventory = await startInventory({
+    getStock: (request) => {
+      Object.defineProperty(request, "sku", { enumerable: true, get: () => raise() });
+      return {};
+    },
+  });
+  const client = createClient(InventoryService, { url: inventory.url, token: () => allowed });
+  await expect(client.getStock({ sku })).rejects.toMatchObject({ reason: "INTERNAL" });
+  client.close();
+});
+
+function raise(): never {
+  throw new Error("unreadable");
+}

@@ -1,12 +1,13 @@
 import type { EventEmitter } from "node:events";
 import type { Server, ServerUnaryCall, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
+import { toServiceError } from "#kit/errors/errors.ts";
 import { callerGone, deadlineExceeded } from "./abandonment.ts";
 import { answerUnary, endStream } from "./answer.ts";
 import type { Next } from "./interceptor.ts";
 import type { RpcMethod } from "./method.ts";
 import { ServerCall, type Transport } from "./server-call.ts";
 
-// A caller's clock starts before ours, so at its deadline it cancels while we still have a moment.
+// A caller's clock starts before ours, so at its deadline it may cancel while we still have a moment.
 const clockToleranceMs = 10;
 
 /** Lets grpc-js call `run` for each call of the method. Open streams are kept in `streams`, to be ended by a drain. */
@@ -29,8 +30,7 @@ async function serveUnary(
   callback: sendUnaryData<Buffer>,
 ): Promise<void> {
   const call = openCall(method, transport);
-  await run(call);
-  call.ended = true;
+  await runToEnd(call, run);
   answerUnary(call, callback);
 }
 
@@ -42,10 +42,19 @@ async function serveStream(
 ): Promise<void> {
   const call = openCall(method, transport);
   streams.add(call);
-  await run(call);
+  await runToEnd(call, run);
   streams.delete(call);
-  call.ended = true;
   endStream(call);
+}
+
+// What is thrown outside of the errors interceptor is a fault in reporting; it fails the call, not the process.
+async function runToEnd(call: ServerCall, run: Next): Promise<void> {
+  try {
+    await run(call);
+  } catch (error) {
+    call.failure ??= toServiceError(error);
+  }
+  call.ended = true;
 }
 
 function openCall(method: RpcMethod, transport: Transport): ServerCall {

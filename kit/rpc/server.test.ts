@@ -1,14 +1,21 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
-import { type GetStockResponse, InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import {
+  type GetStockRequest,
+  GetStockRequestSchema,
+  type GetStockResponse,
+  InventoryService,
+} from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { Audience, Retry } from "#gen/souk/options/v1/options_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 import type { Call } from "./call.ts";
 import { type ClientOptions, createClient } from "./client.ts";
 import { serviceOf } from "./tests/contract.ts";
 import { allowed, orderId, sku, startInventory, type TestServer, verify } from "./tests/inventory.ts";
+import { frame, rawCall } from "./tests/raw-call.ts";
 
 const lines = [{ sku, quantity: 1 }];
 
@@ -77,6 +84,34 @@ it("a stranger's bytes are not parsed", async () => {
   await expect(client.getStock({ sku: "breaks the rules" })).rejects.toMatchObject({
     reason: "TOKEN_MISSING",
   });
+});
+
+it("fields that the contract does not know are dropped", async () => {
+  const seen: GetStockRequest[] = [];
+  await using inventory = await startInventory({
+    getStock: (request) => {
+      seen.push(request);
+      return {};
+    },
+  });
+  const known = toBinary(GetStockRequestSchema, create(GetStockRequestSchema, { sku }));
+  const body = frame(Buffer.concat([known, Buffer.from([0xfa, 0x3e, 0x02, 0x68, 0x69])]));
+  expect((await rawCall(inventory.url, { body })).code).toBe(Code.OK);
+  expect(seen.map(({ sku: seenSku, $unknown }) => ({ seenSku, $unknown }))).toEqual([{ seenSku: sku }]);
+});
+
+it("headers that claim to know the caller change nothing", async () => {
+  const calls: Call[] = [];
+  await using inventory = await startInventory({
+    getStock: (_request, call) => {
+      calls.push(call);
+      return {};
+    },
+  });
+  const body = frame(toBinary(GetStockRequestSchema, create(GetStockRequestSchema, { sku })));
+  const headers = { "x-user-id": "eve", "x-scopes": "inventory:write", "x-forwarded-for": "10.0.0.1" };
+  await rawCall(inventory.url, { body, headers });
+  expect(calls[0]?.principal?.subject).toBe("ada");
 });
 
 it("an anonymous method asks for no token and believes none", async () => {
@@ -149,6 +184,16 @@ it("the text of a fault stays in the service's log", async () => {
   expect(error).toMatchObject({ code: Code.INTERNAL, reason: "INTERNAL" });
   expect(JSON.stringify(error) + error?.message).not.toContain("hunter2");
   expect(JSON.stringify(inventory.logged)).toContain("hunter2");
+});
+
+it("a message with half a character in it still arrives", async () => {
+  await using inventory = await startInventory({
+    getStock: () => {
+      throw serviceError(ErrorReasonSchema, ErrorReason.STOCK_NOT_FOUND, "There is no \ud83e here.");
+    },
+  });
+  using client = clientOf(inventory);
+  await expect(client.getStock({ sku })).rejects.toMatchObject({ reason: "STOCK_NOT_FOUND" });
 });
 
 it("an answer that cannot be encoded is a fault of the service", async () => {

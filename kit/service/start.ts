@@ -13,8 +13,8 @@ import { createRpcServer } from "#kit/rpc/server.ts";
 import { createSagaEngine, type SagaEngine } from "#kit/saga/saga.ts";
 import { type Logger, type Metrics, startSidePort, startTracing } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
+import { bindHandlers } from "./bind.ts";
 import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
-import { bindHandlers } from "./handlers.ts";
 
 /** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
 interface Parts<Config extends ServiceConfig> {

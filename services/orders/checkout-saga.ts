@@ -49,7 +49,7 @@ export function checkoutSaga(
     steps: [
       {
         name: "reserve",
-        attemptTimeoutMs: 2_000,
+        attemptTimeoutMs: 5_000,
         budgetMs: 15_000,
         do: async (saga, call) => {
           const lines = saga.input.lines.map((line) => ({ ...line }));

@@ -14,7 +14,7 @@ export interface PaymentsConfig extends ServiceConfig {
   readonly cardProcessorKey: Secret;
   /** CARD_PROCESSOR_WEBHOOK_SECRET: what the processor signs its webhooks with. */
   readonly cardProcessorWebhookSecret: Secret;
-  /** CARD_PROCESSOR_TIMEOUT_MS, default 8 000: below the 10 s of the methods that call it, so that they can still answer. */
+  /** CARD_PROCESSOR_TIMEOUT_MS, default 6 000: below the 8 s a checkout waits for an attempt, so that it hears why. */
   readonly cardProcessorTimeoutMs: number;
 }
 
@@ -28,7 +28,7 @@ export function readConfig(env: Environment): PaymentsConfig {
     cardProcessorKey: reader.secret("CARD_PROCESSOR_KEY"),
     cardProcessorWebhookSecret: reader.secret("CARD_PROCESSOR_WEBHOOK_SECRET"),
     cardProcessorTimeoutMs: reader.integer("CARD_PROCESSOR_TIMEOUT_MS", {
-      default: 8_000,
+      default: 6_000,
       min: 100,
       max: 60_000,
     }),

@@ -1,12 +1,12 @@
-import type { Deadline } from "#kit/time/time.ts";
-import type { Booking, Carrier, TrackingEvent } from "./carrier.ts";
 import {
   createProviderHttp,
   type ProviderAddress,
   type ProviderAnswer,
   type ProviderHttp,
   type ProviderRequest,
-} from "./provider-http.ts";
+} from "#kit/http/http.ts";
+import type { Deadline } from "#kit/time/time.ts";
+import type { Booking, Carrier, TrackingEvent } from "./carrier.ts";
 import { type CarrierTruth, type Destination, keyReused, outcomeUnknown, stillUnderWay } from "./shipment.ts";
 
 interface Api {

@@ -5,7 +5,6 @@ import type { Call } from "#kit/rpc/call.ts";
 import { command, query, refusal } from "#kit/service/handlers.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type { Carrier } from "./carrier.ts";
-import { createIntended } from "./intended.ts";
 import { fromBookRequest, fromServiceLevel, toShipmentMessage, toTrackingMessage } from "./messages.ts";
 import {
   addressRefused,
@@ -55,19 +54,17 @@ const trackShipment = ({ db, carrier }: ShippingParts) =>
   });
 
 /** A refusal of the carrier is recorded before it is reported. */
-const bookShipment = ({ carrier }: ShippingParts) => {
-  const intended = createIntended<Shipment>();
-  return command(ShippingService.method.bookShipment, {
+const bookShipment = ({ carrier }: ShippingParts) =>
+  command(ShippingService.method.bookShipment, {
     async intend(tx, request, call) {
       const wanted = fromBookRequest(request, keyOf(call));
       quote(wanted.destination.countryCode, wanted.serviceLevel);
       const shipment = await openShipment(tx, wanted);
       if (!shipment) throw bookingCancelled();
       checkSameRequest(shipment, wanted);
-      intended.keep(call, shipment);
+      return shipment;
     },
-    async prepare(_request, call) {
-      const shipment = intended.of(call);
+    async prepare(_request, call, shipment) {
       return shipment.status === "PENDING"
         ? await bookAtCarrier(carrier, shipment, call.deadline)
         : undefined;
@@ -81,12 +78,10 @@ const bookShipment = ({ carrier }: ShippingParts) => {
       return { shipment: toShipmentMessage(shipment) };
     },
   });
-};
 
 /** Also for a booking that has not arrived yet, or whose outcome nobody knows. */
-const cancelShipment = ({ carrier }: ShippingParts) => {
-  const intended = createIntended<{ shipment: Shipment | undefined }>();
-  return command(ShippingService.method.cancelShipment, {
+const cancelShipment = ({ carrier }: ShippingParts) =>
+  command(ShippingService.method.cancelShipment, {
     async intend(tx, { orderId, bookKey }, call) {
       const booking = {
         principal: subjectOf(call),
@@ -95,10 +90,9 @@ const cancelShipment = ({ carrier }: ShippingParts) => {
       };
       const [shipment] = await Promise.all([cancelAhead(tx, orderId, bookKey), cancelCommand(tx, booking)]);
       if (shipment && shipment.orderId !== orderId) throw keyReused();
-      intended.keep(call, { shipment });
+      return shipment;
     },
-    async prepare(_request, call) {
-      const { shipment } = intended.of(call);
+    async prepare(_request, call, shipment) {
       const open = shipment?.status === "PENDING" || shipment?.status === "BOOKED";
       return {
         before: shipment,
@@ -113,7 +107,6 @@ const cancelShipment = ({ carrier }: ShippingParts) => {
       return { shipment: toShipmentMessage(shipment) };
     },
   });
-};
 
 /** Undoing what may not have happened could miss it, so an unknown outcome is found out first. */
 async function undo(

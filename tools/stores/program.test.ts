@@ -100,4 +100,20 @@ describe("a program that is missing", () => {
     expect(failure).toContain("docker pull nats:");
     expect(failure).toContain("Tried: apt: no network");
   });
+
+  test("waits for another one that is being installed: package managers hold locks", async () => {
+    let underWay = 0;
+    let most = 0;
+    const apt = installer("apt", async ({ command }) => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await new Promise(setImmediate);
+      underWay -= 1;
+      putProgram(command, `${command}: v9.0.0`);
+      return undefined;
+    });
+    const surroundings = { folders: [folder], installers: [apt] };
+    await Promise.all([NATS_SERVER, REDIS_SERVER].map((needed) => findProgram(needed, log, surroundings)));
+    expect(most).toBe(1);
+  });
 });

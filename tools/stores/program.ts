@@ -11,6 +11,9 @@ import type { Program, Requirement } from "./requirement.ts";
 const MORE_FOLDERS = ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"];
 const execute = promisify(execFile);
 
+/** Package managers hold locks: two programs that are missing are installed one after the other. */
+let lastInstallation: Promise<unknown> = Promise.resolve();
+
 /** Where and how programs are looked for; tests bring their own. */
 export type Surroundings = {
   folders: readonly string[];
@@ -35,6 +38,16 @@ export async function findProgram(
 ): Promise<Program> {
   const present = await lookUp(requirement, folders);
   if (present) return acceptVersion(requirement, present);
+  const installing = lastInstallation.then(() => install(requirement, log, { folders, installers }));
+  lastInstallation = installing.catch(() => undefined);
+  return installing;
+}
+
+async function install(
+  requirement: Requirement,
+  log: (line: string) => void,
+  { folders, installers }: Surroundings,
+): Promise<Program> {
   const refusals: string[] = [];
   for (const installer of installers) {
     if (!(await installer.isAvailable())) continue;

@@ -25,7 +25,7 @@ export const decoding: Interceptor = (method, next) => {
 function tooLarge(size: number, limit: number): ServiceError {
   return new ServiceError({
     code: Code.RESOURCE_EXHAUSTED,
-    reason: "REQUEST_TOO_LARGE",
+    reason: "RESOURCE_EXHAUSTED",
     domain: "grpc",
     message: `The request has ${size} bytes; this method takes ${limit}.`,
   });

@@ -4,14 +4,12 @@ import { fromAuthorizeRequest, toPaymentMessage } from "../messages.ts";
 import { authorizationCancelled, checkSameRequest, paymentDeclined } from "../payment.ts";
 import { openPayment, readPaymentByKey } from "../payment-store.ts";
 import { askAgain, authorize, type OpenQuestion, recordTruth } from "../truth.ts";
-import { createIntended } from "./intended.ts";
 import { keyOf, type PaymentsParts } from "./parts.ts";
 
 /** Asks the card's bank to set the amount aside. A refusal of the bank is recorded and announced before it is reported. */
-export const authorizePayment = ({ processor, underWay }: PaymentsParts) => {
-  const intended = createIntended<OpenQuestion>();
-  return command(PaymentsService.method.authorizePayment, {
-    async intend(tx, request, call) {
+export const authorizePayment = ({ processor, underWay }: PaymentsParts) =>
+  command(PaymentsService.method.authorizePayment, {
+    async intend(tx, request, call): Promise<OpenQuestion> {
       const wanted = fromAuthorizeRequest(request, keyOf(call));
       const { payment, forgotten } = await openPayment(tx, {
         ...wanted,
@@ -19,10 +17,9 @@ export const authorizePayment = ({ processor, underWay }: PaymentsParts) => {
       });
       if (!payment) throw authorizationCancelled();
       checkSameRequest(payment, wanted);
-      intended.keep(call, { payment, forgotten });
+      return { payment, forgotten };
     },
-    async prepare(_request, call) {
-      const question = intended.of(call);
+    async prepare(_request, call, question) {
       const { payment } = question;
       if (payment.status !== "PENDING") return undefined;
       underWay.start(payment.authorizeKey);
@@ -42,4 +39,3 @@ export const authorizePayment = ({ processor, underWay }: PaymentsParts) => {
       return { payment: toPaymentMessage(payment) };
     },
   });
-};

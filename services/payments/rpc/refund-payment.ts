@@ -12,19 +12,16 @@ import {
 import { lockPayment, readPayment } from "../payment-store.ts";
 import { payBack, recordRefund } from "../refund.ts";
 import { findRefund, openRefund, type Refund, type RefundRequest } from "../refund-store.ts";
-import { createIntended } from "./intended.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
 
 /** Pays back a captured payment, whole or in part; refunds asked for at once never exceed the capture together. */
-export const refundPayment = ({ processor }: PaymentsParts) => {
-  const intended = createIntended<{ payment: Payment; refund: Refund }>();
-  return command(PaymentsService.method.refundPayment, {
+export const refundPayment = ({ processor }: PaymentsParts) =>
+  command(PaymentsService.method.refundPayment, {
     async intend(tx, request, call) {
       const asked = { requestedBy: subjectOf(call), requestKey: keyOf(call) };
-      intended.keep(call, await openOrFind(tx, request, asked));
+      return await openOrFind(tx, request, asked);
     },
-    async prepare(_request, call) {
-      const { payment, refund } = intended.of(call);
+    async prepare(_request, call, { payment, refund }) {
       if (refund.status !== "PENDING") return { refund, outcome: undefined };
       return { refund, outcome: await payBack(processor, referenceOf(payment), refund, call.deadline) };
     },
@@ -36,7 +33,6 @@ export const refundPayment = ({ processor }: PaymentsParts) => {
       return { payment: toPaymentMessage(payment) };
     },
   });
-};
 
 async function openOrFind(tx: Transaction, request: RefundPaymentRequest, asked: RefundRequest) {
   const { paymentId, note } = request;

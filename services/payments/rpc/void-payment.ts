@@ -13,13 +13,11 @@ import {
 } from "../payment.ts";
 import { type MetPayment, readPaymentByKey, voidAhead } from "../payment-store.ts";
 import { askAgain, recordTruth } from "../truth.ts";
-import { createIntended } from "./intended.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
 
 /** Gives up an authorization, also one that has not arrived yet or whose outcome nobody knows. */
-export const voidPayment = ({ processor, underWay }: PaymentsParts) => {
-  const intended = createIntended<MetPayment>();
-  return command(PaymentsService.method.voidPayment, {
+export const voidPayment = ({ processor, underWay }: PaymentsParts) =>
+  command(PaymentsService.method.voidPayment, {
     async intend(tx, { orderId, authorizeKey }, call) {
       const authorization = {
         principal: subjectOf(call),
@@ -31,10 +29,9 @@ export const voidPayment = ({ processor, underWay }: PaymentsParts) => {
         cancelCommand(tx, authorization),
       ]);
       if (met.payment && met.payment.orderId !== orderId) throw keyReused();
-      intended.keep(call, met);
+      return met;
     },
-    async prepare(_request, call) {
-      const met = intended.of(call);
+    async prepare(_request, call, met) {
       const { payment } = met;
       if (payment?.status !== "PENDING" && payment?.status !== "AUTHORIZED")
         return { before: payment, truth: undefined };
@@ -53,7 +50,6 @@ export const voidPayment = ({ processor, underWay }: PaymentsParts) => {
       return { payment: toPaymentMessage(payment) };
     },
   });
-};
 
 /** Undoing what may not have happened could miss it, so an unknown outcome is found out first. */
 async function release(

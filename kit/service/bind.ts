@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  fromBinary,
+  getOption,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
+import { reach } from "#kit/failpoints/failpoints.ts";
+import {
+  type Answer,
+  type Outcome,
+  type RememberedCommand,
+  recall,
+  runRemembered,
+} from "#kit/idempotency/idempotency.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Call } from "#kit/rpc/call.ts";
+import type { RpcService, StreamHandler, UnaryHandler } from "#kit/rpc/rpc.ts";
+import {
+  type Command,
+  type CommandHandler,
+  type Query,
+  Refusal,
+  type ServiceRpcs,
+  type Stream,
+} from "./handlers.ts";
+
+type AnyHandler = Query<never, never> | CommandHandler<never, never> | Stream<never, never>;
+type AnyMessage = MessageShape<DescMessage>;
+type AnyCommand = Command<AnyMessage, MessageInitShape<DescMessage>, unknown, unknown>;
+
+/** A command as it is called. */
+interface Run {
+  readonly method: DescMethod;
+  readonly spec: AnyCommand;
+  readonly db: Database;
+  readonly request: AnyMessage;
+  readonly call: Call;
+}
+
+/** Binds handlers to the database whose transactions they run in. */
+export function bindHandlers({ descriptor, handlers }: ServiceRpcs, db: Database): RpcService {
+  const bound = descriptor.methods.map((method) => {
+    const handler = handlers[method.localName] as AnyHandler;
+    return [method.localName, bindHandler(method, handler, db)] as const;
+  });
+  return { descriptor, handlers: Object.fromEntries(bound) };
+}
+
+function bindHandler(method: DescMethod, handler: AnyHandler, db: Database): UnaryHandler | StreamHandler {
+  switch (handler.kind) {
+    case "query":
+      return handler.read as UnaryHandler;
+    case "stream":
+      return handler.open as unknown as StreamHandler;
+    case "command":
+      return bindCommand(method, handler.command as unknown as AnyCommand, db);
+  }
+}
+
+function bindCommand(method: DescMethod, spec: AnyCommand, db: Database): UnaryHandler {
+  const run = getOption(method, policyOption).idempotencyKeyRequired ? runUnderKey : runOnce;
+  return (request: never, call: Call) => run({ method, spec, db, request, call });
+}
+
+async function runOnce({ spec, db, request, call }: Run) {
+  const { intend } = spec;
+  const intended = intend && (await db.transaction((tx) => intend(tx, request, call)));
+  const prepared = await spec.prepare?.(request, call, intended);
+  const decided = await db.transaction((tx) => spec.apply(tx, request, call, prepared));
+  if (decided instanceof Refusal) throw decided.error;
+  return decided as never;
+}
+
+async function runUnderKey(run: Run) {
+  const { method, spec, db, request, call } = run;
+  const remembered = toRemembered(run);
+  const { earlier, intended } = await intendUnlessAnswered(run, remembered);
+  const answer =
+    earlier ??
+    (await runRemembered(db, remembered, {
+      prepare: async () => await spec.prepare?.(request, call, intended),
+      apply: async (tx, prepared) => toOutcome(method, await spec.apply(tx, request, call, prepared)),
+    }));
+  await reach(`rpc:${method.name}:committed`);
+  if (answer.replayed) call.setResponseMetadata("idempotent-replayed", "true");
+  return fromBinary(method.output, answer.response);
+}
+
+/**
+ * The lookup and the intent share a transaction and a round trip: `prepare` must not run again for a command that has
+ * its answer. Where it has one, the intent is rolled back.
+ */
+async function intendUnlessAnswered(
+  { spec: { intend }, db, request, call }: Run,
+  remembered: RememberedCommand,
+) {
+  let earlier: Answer | undefined;
+  let intended: unknown;
+  if (!intend) return { earlier, intended };
+  const work = async (tx: Transaction) => {
+    const [recalled, intention] = await Promise.allSettled([
+      recall(tx, remembered),
+      intend(tx, request, call),
+    ]);
+    if (recalled.status === "rejected") throw recalled.reason;
+    earlier = recalled.value;
+    if (earlier) throw new AlreadyAnswered();
+    if (intention.status === "rejected") throw intention.reason;
+    intended = intention.value;
+  };
+  await db.transaction(work).catch((error: unknown) => {
+    if (!(error instanceof AlreadyAnswered)) throw error;
+  });
+  return { earlier, intended };
+}
+
+/** Rolls an intent back; never leaves this file. */
+class AlreadyAnswered extends Error {}
+
+function toOutcome(method: DescMethod, decided: MessageInitShape<DescMessage> | Refusal): Outcome {
+  if (decided instanceof Refusal) return { refusal: decided.error };
+  return { response: toBinary(method.output, create(method.output, decided)) };
+}
+
+function toRemembered({ method, request, call }: Run): RememberedCommand {
+  return {
+    principal: call.principal?.subject ?? "",
+    method,
+    key: call.idempotencyKey ?? "",
+    fingerprint: createHash("sha256").update(toBinary(method.input, request)).digest(),
+    deadline: call.deadline,
+  };
+}

@@ -1,0 +1,38 @@
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { errorsPage } from "../errors-page.ts";
+import { outputOf } from "./command.ts";
+import type { Verdict } from "./verdict.ts";
+
+function verdictOn(faults: readonly string[]): Verdict {
+  return { faults: faults.length === 0 ? [] : [...faults, "Run npm run gen, and commit what it changes."] };
+}
+
+/** Generates the code once more, elsewhere, and compares: somebody may have forgotten to, or edited it by hand. */
+export async function findStaleCode(repository: string): Promise<Verdict> {
+  const scratch = mkdtempSync(join(tmpdir(), "souk-gen-"));
+  try {
+    await outputOf("buf", ["generate", "--output", scratch], repository);
+    return verdictOn(differencesBetween(join(repository, "gen"), join(scratch, "gen")));
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** Compares two folders file by file; names are relative to them. */
+export function differencesBetween(committed: string, generated: string): string[] {
+  const names = new Set([committed, generated].flatMap((folder) => globSync("**/*.*", { cwd: folder })));
+  return [...names].sort().flatMap((name) => {
+    const [ours, made] = [join(committed, name), join(generated, name)];
+    if (!existsSync(made)) return [`${name} is committed, but not generated`];
+    if (!existsSync(ours)) return [`${name} is generated, but not committed`];
+    return readFileSync(ours).equals(readFileSync(made)) ? [] : [`${name} differs`];
+  });
+}
+
+/** Makes the page of error reasons once more and compares. */
+export async function findStalePage(repository: string): Promise<Verdict> {
+  const page = readFileSync(join(repository, "docs/errors.md"), "utf8");
+  return verdictOn(page === (await errorsPage()) ? [] : ["docs/errors.md differs"]);
+}
