@@ -36,17 +36,20 @@ const repository = resolve(import.meta.dirname, "..");
 const compileCacheDir = join(repository, "node_modules/.cache/souk-journeys");
 const readyWithinMs = 30_000;
 const stopWithinMs = 15_000;
+/** Whoever does not come up once need not be tried for long. */
+const whileOpening = { maxCrashes: 1, windowMs: 60_000, firstDelayMs: 20, maxDelayMs: 20 };
 /** A journey may kill a service many times a minute. */
-const restartPolicy = { maxCrashes: 100, windowMs: 60_000, firstDelayMs: 20, maxDelayMs: 20 };
+const onceOpen = { maxCrashes: 100 };
 
 /** Starts a whole shop. Rejects, with nothing left running, where one process does not come up. */
 export async function startProcesses(extraEnv: ExtraEnv): Promise<Processes> {
   const folder = mkdtempSync(join(tmpdir(), "souk-journey-"));
+  const policy = { ...whileOpening };
   const parts = {
     folder,
     ports: await findFreeBlock(),
     secrets: readSecrets(join(folder, "secrets.json")),
-    supervisor: new Supervisor(() => undefined, restartPolicy),
+    supervisor: new Supervisor(() => undefined, policy),
     guard: startGuard(folder),
     byName: new Map<string, LaunchedProcess>(),
     extraEnv,
@@ -59,7 +62,9 @@ export async function startProcesses(extraEnv: ExtraEnv): Promise<Processes> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    return { ...(await startAll(parts, openStores)), stop };
+    const started = await startAll(parts, openStores);
+    Object.assign(policy, onceOpen);
+    return { ...started, stop };
   } catch (error) {
     await stop();
     throw error;

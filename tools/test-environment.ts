@@ -10,11 +10,11 @@ import { startStores } from "./stores/store-set.ts";
 /** Starts what a test run shares (Postgres, NATS, Redis, a token issuer) and names it in the environment. */
 export async function setup(): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(tmpdir(), "souk-test-"));
-  const stores = await startStores({ dataDir: join(dataDir, "stores"), log: (line) => console.error(line) });
+  const stores = await startStores({ dataDir, log: (line) => console.error(line) });
   const clients = Object.fromEntries(
     SERVICE_NAMES.map((name) => [name, { secret: testClientSecret, scopes: SERVICE_SCOPES[name] ?? [] }]),
   );
-  const issuer = await startIssuer({ port: 0, dataDir, clients });
+  const issuer = await startIssuer({ port: 0, dataDir: join(dataDir, "issuer"), clients });
   Object.assign(process.env, {
     TEST_POSTGRES_URL: stores.postgres.url,
     TEST_NATS_URL: stores.nats.url,

@@ -3,7 +3,6 @@ import {
   create,
   type DescMessage,
   type DescMethod,
-  fromBinary,
   getOption,
   type MessageInitShape,
   type MessageShape,
@@ -89,7 +88,7 @@ async function runUnderKey(run: Run) {
     }));
   await reach(`rpc:${method.name}:committed`);
   if (answer.replayed) call.setResponseMetadata("idempotent-replayed", "true");
-  return fromBinary(method.output, answer.response);
+  return answer.response;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
-import { fromLines, type Lines, openShop, type Shop } from "./shop.ts";
+import { fromLines, insist, type Lines, openShop, type Shop } from "./shop.ts";
 
 let shop: Shop;
 
@@ -52,8 +52,11 @@ test("a SKU that never had stock is out of stock", async () => {
 
 test("200 buyers at once for 50 pieces: 50 get one, 150 do not, and nothing is oversold", async () => {
   await shop.receive({ "RUSH-1": 50 });
-  const buyers = Array.from({ length: 200 }, () => shop.reserve({ "RUSH-1": 1 }));
-  const outcomes = await Promise.allSettled(buyers);
+  const buy = () => {
+    const named = { orderId: newId("order"), key: newId("key") };
+    return insist(() => shop.reserve({ "RUSH-1": 1 }, named));
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: 200 }, buy));
   const refused = outcomes.filter((outcome) => outcome.status === "rejected");
   expect(outcomes.length - refused.length).toBe(50);
   for (const { reason: error } of refused) expect(error).toEqual(reason("OUT_OF_STOCK"));

@@ -1,5 +1,6 @@
 import { InventoryService, MovementReason, type StockLine } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrderConfirmedSchema } from "#gen/souk/orders/v1/events_pb.ts";
+import { isRetryable } from "#kit/errors/errors.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
@@ -61,6 +62,20 @@ export async function openShop(options: TestOptions = {}) {
 export type Shop = Awaited<ReturnType<typeof openShop>>;
 
 const toLines = (lines: Lines) => Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity }));
+
+/**
+ * Asks again, with the same key and at most five times, while the outcome is unknown: as orders does when a busy machine
+ * lets a call run out of time.
+ */
+export async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (attempt === 5 || !isRetryable(error)) throw error;
+    }
+  }
+}
 
 /** The other way round, in one order. */
 export const fromLines = (lines: readonly StockLine[]): Lines =>
