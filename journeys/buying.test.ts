@@ -1,15 +1,7 @@
 import { expect, test } from "vitest";
 import { eventually } from "#kit/testing/testing.ts";
 import { readEvents } from "../tools/order/event-stream.ts";
-import {
-  buy,
-  followToEnd,
-  openShop,
-  type Person,
-  placeOrder,
-  readOrder,
-  type ShownOrder,
-} from "./shop.ts";
+import { buy, followToEnd, openShop, type Person, placeOrder, readOrder, type ShownOrder } from "./shop.ts";
 
 // A card that answers late, and one that never does, must not hold the tests up for as long as they would a customer.
 const shop = openShop({
@@ -70,20 +62,23 @@ test("a confirmed order shows its shipment and how to track it", async () => {
 test.each([
   ["pm_card_chargeDeclined", "CARD_DECLINED"],
   ["pm_card_chargeDeclinedInsufficientFunds", "INSUFFICIENT_FUNDS"],
-])("%s cancels the order with %s: no money moves, the stock is back, nothing is booked", async (card, reason) => {
-  const goods = await shop().sell(3);
-  const buyer = await shop().person();
-  const end = await buy(shop(), buyer, { goods, card });
-  expect(end).toMatchObject({ status: "CANCELLED", cancelReason: reason });
-  expect(await readOrder(shop(), buyer, end.orderId)).toMatchObject({
-    status: "ORDER_STATUS_CANCELLED",
-    cancelReason: reason,
-    shipmentId: "",
-  });
-  expect(kindsOf(await shop().processorLedger(end.orderId))).toEqual(["declined"]);
-  expect(await shop().carrierLedger(end.orderId)).toEqual([]);
-  expect(await shop().stock(goods)).toEqual({ onHand: 3, reserved: 0 });
-});
+])(
+  "%s cancels the order with %s: no money moves, the stock is back, nothing is booked",
+  async (card, reason) => {
+    const goods = await shop().sell(3);
+    const buyer = await shop().person();
+    const end = await buy(shop(), buyer, { goods, card });
+    expect(end).toMatchObject({ status: "CANCELLED", cancelReason: reason });
+    expect(await readOrder(shop(), buyer, end.orderId)).toMatchObject({
+      status: "ORDER_STATUS_CANCELLED",
+      cancelReason: reason,
+      shipmentId: "",
+    });
+    expect(kindsOf(await shop().processorLedger(end.orderId))).toEqual(["declined"]);
+    expect(await shop().carrierLedger(end.orderId)).toEqual([]);
+    expect(await shop().stock(goods)).toEqual({ onHand: 3, reserved: 0 });
+  },
+);
 
 test("an order for more than there is is cancelled before anybody is asked for money", async () => {
   const goods = await shop().sell(1);

@@ -2,7 +2,8 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { logPathOf } from "./processes.ts";
 
 const maxBytes = 20_000;
-const maxLines = 30;
+const maxLines = 12;
+const maxLineLength = 400;
 
 /** Remembers where the logs of processes end now; what it returns tells what they have complained about since. */
 export function followLogs(folder: string, names: readonly string[]): () => string {
@@ -12,7 +13,7 @@ export function followLogs(folder: string, names: readonly string[]): () => stri
 
 function complaintsOf(name: string, path: string, from: number): string {
   const lines = readFrom(path, from).split("\n").filter(isComplaint).slice(-maxLines);
-  return lines.map((line) => `${name} | ${line}\n`).join("");
+  return lines.map((line) => `${name} | ${line.slice(0, maxLineLength)}\n`).join("");
 }
 
 /** What is no log line at all, such as a stack on standard error, is a complaint. */

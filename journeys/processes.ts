@@ -119,7 +119,7 @@ async function findFreeBlock(): Promise<Ports> {
 function keep(parts: Parts, entry: ProcessEntry, env: Readonly<Record<string, string>>): Promise<void> {
   const { folder, ports, secrets, supervisor, guard, byName, extraEnv } = parts;
   const { name, main, rank, readiness } = entry;
-  mkdirSync(compileCacheDir, { recursive: true });
+  for (const path of [compileCacheDir, failpointsOf(folder)]) mkdirSync(path, { recursive: true });
   const place = { HOST: "127.0.0.1", PORT: `${ports[entry.port]}`, PATH: process.env.PATH };
   const settings = { ports, secrets, dataDir: (of: string) => join(folder, of) };
   const launched = new LaunchedProcess({
@@ -131,6 +131,7 @@ function keep(parts: Parts, entry: ProcessEntry, env: Readonly<Record<string, st
       ...place,
       NODE_COMPILE_CACHE: compileCacheDir,
       ENVIRONMENT: "test",
+      FAILPOINTS_DIR: failpointsOf(folder),
       ...entry.env(settings),
       ...extraEnv[name],
       ...env,
@@ -144,6 +145,9 @@ function keep(parts: Parts, entry: ProcessEntry, env: Readonly<Record<string, st
   byName.set(name, launched);
   return supervisor.keep(launched, rank);
 }
+
+/** Where the places that FAILPOINTS names leave their marks. */
+export const failpointsOf = (folder: string) => join(folder, "failpoints");
 
 /** Where a process' output is. */
 export const logPathOf = (folder: string, name: string) => join(folder, "logs", `${name}.log`);

@@ -19,7 +19,11 @@ export interface Answer<Body = unknown> {
 const answerWithinMs = 15_000;
 
 /** Sends a request and reads the whole answer. */
-export async function send<Body>(url: string, method: string, request: RestRequest = {}): Promise<Answer<Body>> {
+export async function send<Body>(
+  url: string,
+  method: string,
+  request: RestRequest = {},
+): Promise<Answer<Body>> {
   const response = await fetch(url, {
     method,
     headers: headersOf(request),
@@ -28,7 +32,12 @@ export async function send<Body>(url: string, method: string, request: RestReque
   });
   const text = await response.text();
   const isJson = /^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "");
-  return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: isJson ? JSON.parse(text) : undefined,
+  };
 }
 
 function headersOf({ token, key, body, headers }: RestRequest): Record<string, string> {

@@ -36,6 +36,8 @@ export interface Purchase {
 export interface LedgerLine {
   readonly kind: string;
   readonly amount?: number;
+  /** Of the card processor's lines: what payments told it. */
+  readonly metadata?: { readonly order_id?: string };
 }
 
 /** How many pieces there are. */
@@ -61,6 +63,8 @@ export interface Shop {
   stock(goods: Goods): Promise<StockCount>;
   /** What the card processor did for an order, oldest first. */
   processorLedger(orderId: string): Promise<LedgerLine[]>;
+  /** Every capture of the card processor's, by any order. */
+  captures(): Promise<LedgerLine[]>;
   /** What the carrier did for an order, oldest first. */
   carrierLedger(orderId: string): Promise<LedgerLine[]>;
   stop(): Promise<void>;
@@ -111,7 +115,8 @@ export async function startShop(extraEnv: ExtraEnv = {}): Promise<Shop> {
   const staff = await fetchPerson(issuerUrl, staffScopes, "operator");
   const rest: Shop["rest"] = (method, path, request) => send(`${gatewayUrl}${path}`, method, request);
   const categoryId = await createCategory(rest, staff);
-  const ledger = (url: string, key: string, query: string) => readLedger(`${url}/sandbox/ledger?${query}`, key);
+  const ledger = (url: string, key: string, query: string) =>
+    readLedger(`${url}/sandbox/ledger?${query}`, key);
   return {
     processes,
     gatewayUrl,
@@ -123,6 +128,7 @@ export async function startShop(extraEnv: ExtraEnv = {}): Promise<Shop> {
     stock: (goods) => readStock(rest, staff, goods),
     processorLedger: (orderId) =>
       ledger(urlOf(ports["card-processor"]), secrets.cardProcessorKey, `metadata[order_id]=${orderId}`),
+    captures: () => ledger(urlOf(ports["card-processor"]), secrets.cardProcessorKey, "kind=captured"),
     carrierLedger: (orderId) => ledger(urlOf(ports.carrier), secrets.carrierKey, `reference=${orderId}`),
     stop: () => processes.stop(),
   };
@@ -155,7 +161,11 @@ async function sell(rest: Rest, staff: Person, categoryId: string, pieces: numbe
   const product = { sku, name: "Brass lamp", description: "Gives light.", categoryId, price };
   const [{ product: created }] = await Promise.all([
     change<Reply>(rest, staff, "/v1/products", product),
-    pieces > 0 && change(rest, staff, `/v1/stock/${sku}:adjust`, { quantity: pieces, reason: "MOVEMENT_REASON_RECEIVED" }),
+    pieces > 0 &&
+      change(rest, staff, `/v1/stock/${sku}:adjust`, {
+        quantity: pieces,
+        reason: "MOVEMENT_REASON_RECEIVED",
+      }),
   ]);
   return { productId: created.productId, sku, priceMinor };
 }
@@ -213,7 +223,9 @@ export async function buy(shop: Shop, buyer: Person, purchase: Purchase): Promis
 
 /** An order as its customer reads it. */
 export async function readOrder(shop: Shop, { token }: Person, orderId: string): Promise<ShownOrder> {
-  const { status, body, text } = await shop.rest<{ order: ShownOrder }>("GET", `/v1/orders/${orderId}`, { token });
+  const { status, body, text } = await shop.rest<{ order: ShownOrder }>("GET", `/v1/orders/${orderId}`, {
+    token,
+  });
   if (status !== 200) throw new Error(`reading answered ${status}: ${text}`);
   return body.order;
 }

@@ -20,7 +20,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   { outbox: ["relay"], inbox: ["consume"], idempotency: [] },
   { saga: ["definition"] },
   { service: ["handlers"] },
-  { testing: [] },
+  { testing: ["foreign-events"] },
 ];
 
 /** A source file and the files of this repository it imports, all relative to the root. */

@@ -108,7 +108,7 @@ async function stopWhenStalled(messages: ConsumerMessages) {
 
 /** Gathers what has arrived while the last batch was being applied, and applies it together. */
 async function drain(options: ConsumeOptions, group: StreamGroup, messages: ConsumerMessages) {
-  let waiting: JsMsg[] = [];
+  const waiting: JsMsg[] = [];
   let applying: Promise<void> | undefined;
   const applyWaiting = async () => {
     while (waiting.length > 0) {
@@ -122,7 +122,8 @@ async function drain(options: ConsumeOptions, group: StreamGroup, messages: Cons
     applying ??= Promise.resolve().then(applyWaiting);
     if (waiting.length >= maxBuffered) await applying;
   }
-  waiting = [];
+  // Left alone, what was fetched and not begun would be offered to another replica only after `ackWaitMs`.
+  for (const message of waiting.splice(0)) message.nak();
   await applying;
 }
 
@@ -164,8 +165,9 @@ function decode(options: ConsumeOptions, group: StreamGroup, message: JsMsg): De
 function handBack({ log }: ConsumeOptions, group: StreamGroup, message: JsMsg | undefined, error: unknown) {
   if (!message) return;
   const deliveries = message.info.deliveryCount;
-  const waitMs =
-    Math.min(maxRetryMs, baseRetryMs * 2 ** Math.min(deliveries, 10)) * (0.5 + Math.random() / 2);
+  const longestMs = Math.min(maxRetryMs, baseRetryMs * 2 ** Math.min(deliveries, 10));
+  // Whole milliseconds: the server takes a delay of part of a nanosecond for none at all.
+  const waitMs = Math.round(longestMs * (0.5 + Math.random() / 2));
   log.warn(
     { err: error, consumer: group.durable, subject: message.subject, deliveries },
     "an event was handed back",

@@ -14,8 +14,9 @@ import {
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import { connect, type NatsConnection, nanos } from "@nats-io/transport-node";
+import { connect, type NatsConnection, type NodeConnectionOptions, nanos } from "@nats-io/transport-node";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
+import { backoffMs, deadlineIn, delay } from "#kit/time/time.ts";
 
 /** A connection to NATS with its JetStream client. */
 export interface Nats {
@@ -37,6 +38,8 @@ const duplicateWindowMs = 120_000;
 export const ackWaitMs = 30_000;
 const maxAckPending = 1_000;
 const closeTimeoutMs = 5_000;
+const connectWithinMs = 10_000;
+const dialTimeoutMs = 3_000;
 
 /** Connects, waiting up to 10 s for the server; afterwards reconnects for as long as the process lives. */
 export async function connectNats(options: {
@@ -44,13 +47,12 @@ export async function connectNats(options: {
   readonly name: string;
   readonly log: Logger;
 }): Promise<Nats> {
-  const connection = await connect({
+  const connection = await connectWithin(connectWithinMs, {
     servers: options.url,
     name: options.name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
-    waitOnFirstConnect: false,
-    timeout: 10_000,
+    timeout: dialTimeoutMs,
     pingInterval: 5_000,
     maxPingOut: 2,
   });
@@ -61,6 +63,19 @@ export async function connectNats(options: {
     manager: await jetstreamManager(connection, { checkAPI: false }),
     close: () => closeWithin(connection),
   };
+}
+
+/** The client's own option for this waits without end. */
+async function connectWithin(waitMs: number, options: NodeConnectionOptions): Promise<NatsConnection> {
+  const deadline = deadlineIn(waitMs);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await connect(options);
+    } catch (error) {
+      if (deadline.remainingMs() === 0) throw error;
+    }
+    await delay(backoffMs(attempt, { baseMs: 50, maxMs: 500 }));
+  }
 }
 
 async function logStatus(connection: NatsConnection, log: Logger) {

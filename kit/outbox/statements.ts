@@ -20,14 +20,15 @@ export const selectCursor = statement("kit-select-cursor", `select xid::text, se
 /**
  * A row is ready when every transaction that could still add rows before it has ended: below the snapshot's oldest
  * running transaction id. Rows that are visible but not ready are returned too, so that the relay knows to come back.
+ * A bare `order by xid` would mean the answer's text, by which 1000 comes before 999.
  */
 export const selectBatch = statement(
   "kit-select-outbox-batch",
-  `select xid::text as xid, seq, event_id, subject, headers, payload,
-          xid < pg_snapshot_xmin(pg_current_snapshot()) as ready
-     from kit.outbox
-    where (xid, seq) > ($1::xid8, $2::bigint)
-    order by xid, seq
+  `select o.xid::text as xid, o.seq, o.event_id, o.subject, o.headers, o.payload,
+          o.xid < pg_snapshot_xmin(pg_current_snapshot()) as ready
+     from kit.outbox o
+    where (o.xid, o.seq) > ($1::xid8, $2::bigint)
+    order by o.xid, o.seq
     limit $3`,
 );
 

@@ -20,7 +20,7 @@ export const kitMigrations: MigrationStream = {
 /**
  * Brings a database up to date, stream by stream, as its owner, and lets the runtime role read and write but not define.
  * Several processes may call this at once: they take turns behind the migrator's advisory lock.
- * @throws when the server is away or a migration fails; what ran before in this call is rolled back.
+ * @throws when the server is away or a migration fails: of that one nothing stays, and the next call begins with it.
  */
 export async function migrate(options: {
   readonly ownerUrl: string;

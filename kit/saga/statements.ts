@@ -7,13 +7,14 @@ const columns = `saga_id, definition, definition_version, subject_id, correlatio
 /** Leased from birth: the starting replica goes on without reading the row back. */
 export const insertSagas = statement(
   "kit-insert-sagas",
-  `insert into kit.sagas (saga_id, definition, definition_version, subject_id, correlation_id, status, input,
+  `with clock as materialized (select souk_now() as now)
+   insert into kit.sagas (saga_id, definition, definition_version, subject_id, correlation_id, status, input,
                           step_started_at, next_wakeup_at, lease_owner, lease_expires_at, created_at, updated_at)
    select s.saga_id, s.definition, s.definition_version, s.subject_id, s.correlation_id, 'running', s.input,
           t.now, t.now, $7, t.now + $8 * interval '1 millisecond', t.now, t.now
      from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::jsonb[])
             as s (saga_id, definition, definition_version, subject_id, correlation_id, input),
-          (select souk_now() as now) t`,
+          clock t`,
 );
 
 /**
@@ -23,24 +24,26 @@ export const insertSagas = statement(
  */
 export const claimSagas = statement(
   "kit-claim-sagas",
-  `update kit.sagas s
+  `with clock as materialized (select souk_now() as now)
+   update kit.sagas s
       set lease_owner = $1, lease_expires_at = souk_now() + $2 * interval '1 millisecond', fencing_token = fencing_token + 1
     where saga_id in (
-            select saga_id from kit.sagas
-             where status in ('running', 'compensating') and next_wakeup_at <= souk_now()
-               and (lease_expires_at is null or lease_expires_at <= souk_now()
-                    or lease_owner = $1 and saga_id <> all($6::text[]) and updated_at < souk_now() - interval '1 second')
+            select saga_id from kit.sagas, clock
+             where status in ('running', 'compensating') and next_wakeup_at <= clock.now
+               and (lease_expires_at is null or lease_expires_at <= clock.now
+                    or lease_owner = $1 and saga_id <> all($6::text[]) and updated_at < clock.now - interval '1 second')
                and (definition, definition_version) in (select * from unnest($3::text[], $4::int[]))
              order by next_wakeup_at
              limit $5
-               for update skip locked)
+               for update of sagas skip locked)
    returning ${columns}`,
 );
 
 /** Records many transitions at once; those whose token or version no longer match are left out of the answer. */
 export const recordTransitions = statement(
   "kit-record-saga-transitions",
-  `update kit.sagas s
+  `with clock as materialized (select souk_now() as now)
+   update kit.sagas s
       set status = t.status, step = t.step, results = s.results || t.result, failure = coalesce(t.failure, s.failure),
           attempt = t.attempt, version = s.version + 1, updated_at = c.now,
           step_started_at = case when t.step_changed then c.now else s.step_started_at end,
@@ -51,7 +54,7 @@ export const recordTransitions = statement(
      from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::int[], $6::jsonb[], $7::jsonb[], $8::int[],
                  $9::bool[], $10::int[], $11::bool[])
             as t (saga_id, fencing_token, version, status, step, result, failure, attempt, step_changed, wake_in_ms, released),
-          (select souk_now() as now) c
+          clock c
     where s.saga_id = t.saga_id and s.fencing_token = t.fencing_token and s.version = t.version
    returning s.saga_id`,
 );

@@ -16,6 +16,9 @@ export interface Admission {
 /** A client's own correlation id is kept if it is one: it ends up in logs, headers and events. */
 const correlationShape = /^[A-Za-z0-9._:-]{1,128}$/;
 
+/** What metadata can carry. The edge leaves out what it cannot: such a key would be refused as a missing one. */
+const metadataShape = /^[\x20-\x7e]*$/;
+
 /** Gives every request a correlation id, in the answer and in what goes on. */
 export function nameRequest(request: EdgeRequest): void {
   const given = request.header("x-correlation-id") ?? "";
@@ -28,7 +31,7 @@ export function nameRequest(request: EdgeRequest): void {
 /**
  * Admits a call: a valid token where the contract asks for one, its scopes, and the caller's rate limit. A caller whose
  * token is known and who holds permits is admitted without a promise. The services check token and scopes once more.
- * @throws EdgeError 401, 403 or 429.
+ * @throws EdgeError 400 for an Idempotency-Key outside ASCII, 401, 403 or 429.
  */
 export function admit(admission: Admission, call: EdgeCall): void | Promise<void> {
   try {
@@ -63,6 +66,7 @@ function allow(
 ): void | Promise<void> {
   const missing = policyOf(call.method).scopes.find((scope) => !principal?.scopes.has(scope));
   if (missing !== undefined) throw scopeMissing(missing);
+  if (!metadataShape.test(call.header("idempotency-key") ?? "")) throw keyInvalid();
   return rateLimit.take(principal ? `sub:${principal.subject}` : `ip:${call.remoteAddress}`);
 }
 
@@ -81,3 +85,10 @@ const scopeMissing = (scope: string) =>
   serviceError(ErrorReasonSchema, ErrorReason.SCOPE_MISSING, `The token lacks the scope ${scope}.`, {
     metadata: { scope },
   });
+
+const keyInvalid = () =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.IDEMPOTENCY_KEY_INVALID,
+    "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
+  );

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { getOption, hasOption } from "@bufbuild/protobuf";
 import { createEdgeError, type EdgeError, type Problem } from "#edge/edge.ts";
 import { ErrorReasonSchema as catalogReasons } from "#gen/souk/catalog/v1/errors_pb.ts";
@@ -25,10 +26,13 @@ const statuses = new Map(
 /** Where a reason's meaning is written down, relative to the documentation. */
 const problemTypes = "urn:souk:problem:";
 
-/** Gives a problem the status its reason declares, and a type of its own. */
+/** Gives a problem the status its reason declares, with its title, and a type of its own. */
 export function refineProblem(problem: Problem): Problem {
   const status = statuses.get(`${problem.domain}/${problem.reason}`);
-  if (status !== undefined) problem.status = status;
+  if (status !== undefined) {
+    problem.status = status;
+    problem.title = STATUS_CODES[status] ?? problem.title;
+  }
   if (problem.reason) problem.type = problemTypes + problem.reason.toLowerCase().replaceAll("_", "-");
   return problem;
 }

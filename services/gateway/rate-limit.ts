@@ -57,19 +57,41 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
   const permits = new Map<string, Permits>();
   const local = new Map<string, Bucket>();
   const batch = Math.max(1, Math.floor(options.burst / batchesPerBurst));
+  const fetching = new Set<string>();
   const fetch = async (caller: string) => {
-    const granted = (await ask(redis, caller, options, batch)) ?? takeLocally(local, caller, options);
-    if (granted < 0) throw limited(-granted);
-    remember(permits, caller, { left: granted - 1, expiresAtMs: performance.now() + permitLifeMs });
+    // Of requests that come together one asks for a batch and each other for itself: this replica must not empty the bucket
+    // for permits it has no use for.
+    const isFirst = !fetching.has(caller);
+    fetching.add(caller);
+    const granted =
+      (await ask(redis, caller, options, isFirst ? batch : 1)) ?? takeLocally(local, caller, options);
+    if (isFirst) fetching.delete(caller);
+    if (granted > 0) keep(permits, caller, granted - 1);
+    // The first one's batch may hold a permit for one that came too late for the bucket.
+    else if (!spend(permits, caller)) throw limited(-granted);
   };
   return {
     take(caller) {
-      const held = permits.get(caller);
-      if (!held || held.left < 1 || held.expiresAtMs < performance.now()) return fetch(caller);
-      held.left -= 1;
+      if (!spend(permits, caller)) return fetch(caller);
     },
     close: () => redis.disconnect(),
   };
+}
+
+/** Uses up a permit that lies ready; false where there is none. */
+function spend(permits: Map<string, Permits>, caller: string): boolean {
+  const held = permits.get(caller);
+  if (!held || held.left < 1 || held.expiresAtMs < performance.now()) return false;
+  held.left -= 1;
+  return true;
+}
+
+/** Adds permits to those of the caller that are still good. */
+function keep(permits: Map<string, Permits>, caller: string, count: number) {
+  const nowMs = performance.now();
+  const held = permits.get(caller);
+  const left = held && held.expiresAtMs >= nowMs ? held.left : 0;
+  remember(permits, caller, { left: left + count, expiresAtMs: nowMs + permitLifeMs });
 }
 
 function connect({ redisUrl, log }: RateLimitOptions) {

@@ -100,11 +100,17 @@ export function toPlacedMessage(order: Order, placedAt: Date) {
 /** A view as the order's message. While checkout is under way, the saga tells how far it has come. */
 export function toOrderMessage(view: OrderView, saga: Saga<unknown> | undefined) {
   const order = fromBinary(OrderSchema, view.document);
-  order.step = view.status === "confirmed" ? CheckoutStep.PAYMENT_CAPTURED : toStep(saga);
+  order.step = finalSteps[view.status] ?? toStep(saga);
   order.placedAt = timestampFromDate(view.placedAt);
   order.updatedAt = timestampFromDate(view.updatedAt);
   return order;
 }
+
+/** How far checkout has come when it has ended, whoever asks. */
+const finalSteps: Partial<Record<OrderStatus, CheckoutStep>> = {
+  confirmed: CheckoutStep.PAYMENT_CAPTURED,
+  cancelled: CheckoutStep.UNDOING,
+};
 
 /** What a watcher is told. */
 export interface OrderProgress {

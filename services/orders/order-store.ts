@@ -8,14 +8,17 @@ const selectEvents = statement(
   `select type, payload from order_events where order_id = $1 order by version`,
 );
 
-/** The primary key of the events is the concurrency check: two writers of one version cannot both commit. */
+/**
+ * The primary key of the events is the concurrency check: two writers of one version cannot both commit. An order is placed at
+ * a whole millisecond, since that is what a page token can say: finer times would make the next page skip orders.
+ */
 const insertFirstEvent = statement(
   "orders-insert-first-event",
   `with event as (
      insert into order_events (order_id, version, type, payload, occurred_at) values ($1, 1, $2, $3, souk_now())
      returning occurred_at)
    insert into order_views (order_id, customer_id, status, version, document, placed_at, updated_at)
-   select $1, $4, 'pending', 1, $5, occurred_at, occurred_at from event
+   select $1, $4, 'pending', 1, $5, date_trunc('milliseconds', occurred_at), occurred_at from event
    returning placed_at`,
 );
 

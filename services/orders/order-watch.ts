@@ -9,11 +9,14 @@ export interface OrderWatch {
   publish(progress: OrderProgress): void;
   /** The newest state of an order that this replica is driving for that customer. */
   known(orderId: string, customerId: string): OrderProgress | undefined;
-  /** Yields each further state once, in order, and ends with the order's end or the signal. Subscribes at once. */
-  follow(orderId: string, signal: AbortSignal): AsyncIterable<OrderProgress>;
+  /** Subscribes at once, and until it is disposed of. Ends with the order's end or the signal. */
+  follow(orderId: string, signal: AbortSignal): Following;
   /** Ids of the orders that are being followed. */
   followed(): string[];
 }
+
+/** Each further state of one order, once and in order. */
+export interface Following extends AsyncIterable<OrderProgress>, Disposable {}
 
 interface Known {
   readonly customerId: string;
@@ -62,11 +65,15 @@ interface Follower {
 }
 
 /** Subscribes when called, not when first asked for a state, so that nothing is missed in between. */
-function follow(followers: Map<string, Set<Follower>>, orderId: string, signal: AbortSignal) {
+function follow(followers: Map<string, Set<Follower>>, orderId: string, signal: AbortSignal): Following {
   const queue: OrderProgress[] = [];
+  let newest: OrderProgress | undefined;
   let wake = () => {};
   const follower: Follower = {
     push(progress) {
+      // A slow reader's queue is bounded by this: there are only so many states ahead.
+      if (!isNewer(progress, newest)) return;
+      newest = progress;
       queue.push(progress);
       wake();
     },
@@ -74,11 +81,11 @@ function follow(followers: Map<string, Set<Follower>>, orderId: string, signal: 
   const group = followers.get(orderId) ?? new Set();
   followers.set(orderId, group.add(follower));
   const leave = () => {
-    group.delete(follower);
-    if (group.size === 0) followers.delete(orderId);
+    if (group.delete(follower) && group.size === 0) followers.delete(orderId);
   };
   signal.addEventListener("abort", () => wake(), { once: true });
-  return drain({ queue, signal, onWake: (callback) => (wake = callback) }, leave);
+  const states = drain({ queue, signal, onWake: (callback) => (wake = callback) });
+  return { [Symbol.asyncIterator]: () => states, [Symbol.dispose]: leave };
 }
 
 interface Feed {
@@ -87,17 +94,11 @@ interface Feed {
   onWake(callback: () => void): void;
 }
 
-async function* drain({ queue, signal, onWake }: Feed, leave: () => void): AsyncGenerator<OrderProgress> {
-  let last: OrderProgress | undefined;
-  try {
-    while (!signal.aborted && !(last && hasEnded(last))) {
-      const next = queue.shift();
-      if (next && isNewer(next, last)) {
-        last = next;
-        yield next;
-      } else if (!next) await new Promise<void>((resolve) => onWake(resolve));
-    }
-  } finally {
-    leave();
+async function* drain({ queue, signal, onWake }: Feed): AsyncGenerator<OrderProgress> {
+  while (!signal.aborted) {
+    const next = queue.shift();
+    if (next) yield next;
+    else await new Promise<void>((resolve) => onWake(resolve));
+    if (next && hasEnded(next)) return;
   }
 }

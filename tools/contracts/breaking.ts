@@ -4,15 +4,15 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findBase } from "./base.ts";
 import { outputOf, runCommand } from "./command.ts";
+import { findMergeBase } from "./merge-base.ts";
 import type { Verdict } from "./verdict.ts";
 
 const CONTRACT = "proto/souk";
 
 /** Finds what the work tree's contract takes away from, or changes in, the one its callers know. */
 export async function findBreakingChanges(repository: string): Promise<Verdict> {
-  const base = await findBase(repository);
+  const base = await findMergeBase(repository);
   if ("none" in base) return passed(`nothing to compare with: ${base.none}`);
   const scratch = mkdtempSync(join(tmpdir(), "souk-contract-"));
   try {

@@ -2,9 +2,9 @@ import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
+import { connectForeignEvents } from "#kit/testing/foreign-events.ts";
 import { startForTest, type TestOptions, type TestService } from "#kit/testing/testing.ts";
 import { catalog } from "../main.ts";
-import { connectForeignEvents } from "./foreign-events.ts";
 
 type Catalog = Client<typeof CatalogService>;
 /** What a test wants a product to be. */

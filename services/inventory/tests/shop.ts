@@ -4,9 +4,9 @@ import { isRetryable } from "#kit/errors/errors.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
+import { connectForeignEvents } from "#kit/testing/foreign-events.ts";
 import { startForTest, type TestOptions, type TestService } from "#kit/testing/testing.ts";
 import { inventory } from "../main.ts";
-import { connectForeignEvents } from "./foreign-events.ts";
 
 /** Lines as short as `{ "TEA-1": 2 }`. */
 export type Lines = Readonly<Record<string, number>>;

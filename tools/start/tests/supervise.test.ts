@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { killGroup } from "../../stores/launched-process.ts";
 import { readProcessIdentity } from "../process-identity.ts";
 import { readRunningProcesses } from "../process-records.ts";
 
@@ -18,8 +19,9 @@ beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), "souk-supervise-"));
 });
 afterEach(() => {
-  for (const { pid } of running()) process.kill(-pid, "SIGKILL");
+  // The supervisors first: they would start again what is ended here.
   for (const supervisor of supervisors.splice(0)) supervisor.kill("SIGKILL");
+  for (const { pid } of running()) killGroup(pid, "SIGKILL");
   rmSync(dataDir, { recursive: true, force: true });
 });
 

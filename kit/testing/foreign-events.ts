@@ -4,7 +4,7 @@ import { newUuid } from "#kit/ids/ids.ts";
 import { eventName } from "#kit/nats/event-names.ts";
 import { connectNats } from "#kit/nats/nats.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
-import { testEnvironment } from "#kit/testing/testing.ts";
+import { testEnvironment } from "./testing.ts";
 
 /** An event of another service, as that service's relay would publish it. */
 export interface ForeignEvent<D extends DescMessage> {

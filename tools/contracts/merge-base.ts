@@ -9,7 +9,7 @@ const MAIN_BRANCHES = ["origin/main", "main"];
  * Finds the commit at which the present branch left main. On main itself that is the commit before: what was there when
  * the last change came in.
  */
-export async function findBase(repository: string): Promise<Base> {
+export async function findMergeBase(repository: string): Promise<Base> {
   const head = await commitOf(repository, "HEAD");
   if (head === undefined) return { none: "the repository has no commit" };
   for (const branch of MAIN_BRANCHES) {

@@ -1,0 +1,97 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
+import { createDatabase, statement } from "#kit/postgres/postgres.ts";
+import { addTo } from "#kit/testing/fixture/counter-store.ts";
+import { testEnvironment } from "#kit/testing/testing.ts";
+import { countersSchema, openParts, type Parts, runSql } from "#kit/testing/tests/parts.ts";
+
+const execute = promisify(execFile);
+let parts: Parts;
+
+beforeAll(async () => {
+  parts = await openParts();
+});
+afterAll(() => parts.close());
+
+/** An empty database that belongs to the fixture's owner role. */
+async function createEmpty() {
+  const name = `test_empty_${randomUUID().replaceAll("-", "")}`;
+  await runSql(testEnvironment().postgresUrl, `create database ${name} owner test_counters_owner`);
+  const inside = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
+  return { ownerUrl: inside(parts.database.ownerUrl), appUrl: inside(parts.database.appUrl) };
+}
+
+const migrationsOf = async (ownerUrl: string, table: string) =>
+  (await runSql(ownerUrl, `select name from public.${table} order by run_on, name`)).map(({ name }) => name);
+
+test("three processes that start at once on an empty database migrate it once", async () => {
+  const { ownerUrl, appUrl } = await createEmpty();
+  const script = fileURLToPath(new URL("migrate-once.ts", import.meta.url));
+  const run = () =>
+    execute(process.execPath, [script, ownerUrl, "test_counters_app", countersSchema.migrations.href]);
+  const outputs = (await Promise.all([run(), run(), run()])).map(({ stdout }) => stdout);
+  expect(outputs.join("").match(/0001-chassis/g)).toHaveLength(1);
+  expect(outputs.join("").match(/0001-counters/g)).toHaveLength(1);
+  expect(await migrationsOf(ownerUrl, "migrations_kit")).toEqual(["0001-chassis"]);
+  expect(await migrationsOf(ownerUrl, "migrations_service")).toEqual(["0001-counters"]);
+  const db = createDatabase({ url: appUrl, log: parts.log });
+  expect(await addTo(db, "first", 7)).toBe(7n);
+  await db.close();
+});
+
+test("a migration that fails leaves nothing of itself, and the next start begins with it", async () => {
+  const { ownerUrl } = await createEmpty();
+  const folder = mkdtempSync(join(tmpdir(), "souk-migrations-"));
+  writeFileSync(join(folder, "0001-good.sql"), "create table good (n int);");
+  writeFileSync(join(folder, "0002-bad.sql"), "create table half (n int); select 1 / 0;");
+  const run = () =>
+    migrate({
+      ownerUrl,
+      runtimeRole: "test_counters_app",
+      streams: [kitMigrations, { folder: pathToFileURL(`${folder}/`), table: "migrations_service" }],
+      log: parts.log,
+    });
+  await expect(run()).rejects.toThrow(/division by zero/);
+  const tables = `select tablename from pg_tables where schemaname = 'public' and tablename in ('good', 'half')`;
+  expect(await runSql(ownerUrl, tables)).toEqual([{ tablename: "good" }]);
+  expect(await migrationsOf(ownerUrl, "migrations_service")).toEqual(["0001-good"]);
+  writeFileSync(join(folder, "0002-bad.sql"), "create table half (n int);");
+  await run();
+  expect(await migrationsOf(ownerUrl, "migrations_service")).toEqual(["0001-good", "0002-bad"]);
+  rmSync(folder, { recursive: true });
+});
+
+test.each([
+  `create table sneaky (n int)`,
+  `create table kit.sneaky (n int)`,
+  `alter table counters add column sneaky int`,
+  `drop table counters`,
+  `truncate counters`,
+  `create schema sneaky`,
+  `update kit.clock set offset_ms = 1`,
+  `insert into kit.clock (only_row, offset_ms) values (true, 1)`,
+  `delete from kit.clock`,
+  `create or replace function souk_now() returns timestamptz language sql as $$ select now() $$`,
+  `delete from public.migrations_kit`,
+  `update public.migrations_service set name = 'sneaky'`,
+])("the runtime role may not: %s", async (sql) => {
+  await expect(parts.db.query(statement(sql.slice(0, 60), sql))).rejects.toMatchObject({ code: "42501" });
+});
+
+test("the runtime role reads the clock that its owner shifts", async () => {
+  const ahead = statement(
+    "test-ahead",
+    `select round(extract(epoch from souk_now() - now()))::int as seconds`,
+  );
+  expect(await parts.db.query(ahead)).toEqual([{ seconds: 0 }]);
+  await parts.database.shiftClock(3_600_000);
+  await parts.database.shiftClock(-1_000);
+  expect(await parts.db.query(ahead)).toEqual([{ seconds: 3_599 }]);
+});

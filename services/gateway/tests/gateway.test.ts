@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunningService } from "#kit/service/service.ts";
+import { fetchTestToken, testEnvironment } from "#kit/testing/testing.ts";
+import { startGateway } from "../gateway.ts";
+
+// No backend listens: what is tested here is decided before a call goes on.
+const nowhere = "http://127.0.0.1:1";
+const origin = "https://shop.example";
+const orderId = "order_01jd7f3v8qe9wv0c1a2d3f4g5h";
+
+let gateway: RunningService;
+let url: string;
+let token: string;
+
+function startForTest(env: Readonly<Record<string, string>> = {}): Promise<RunningService> {
+  const { redisUrl, issuerUrl, logLevel } = testEnvironment();
+  const backends = ["CATALOG", "INVENTORY", "ORDERS", "PAYMENTS", "SHIPPING"].map((name) => [
+    `${name}_URL`,
+    nowhere,
+  ]);
+  return startGateway({
+    ...Object.fromEntries(backends),
+    ENVIRONMENT: "test",
+    // A backend that is away is a warning for each request.
+    LOG_LEVEL: logLevel,
+    PORT: "0",
+    METRICS_PORT: "0",
+    REDIS_URL: redisUrl,
+    TOKEN_ISSUER: issuerUrl,
+    CORS_ORIGINS: origin,
+    ...env,
+  });
+}
+
+const urlOf = ({ port }: RunningService) => `http://127.0.0.1:${port}`;
+
+beforeAll(async () => {
+  gateway = await startForTest();
+  url = urlOf(gateway);
+  token = await fetchTestToken({ sub: "user_gateway", scope: "orders:read" });
+});
+afterAll(() => gateway?.stop());
+
+const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
+
+async function get(path: string, headers: Readonly<Record<string, string>> = {}, base = url) {
+  const answer = await fetch(base + path, { headers });
+  return { status: answer.status, headers: answer.headers, problem: await answer.json() };
+}
+
+async function metricsOf({ metricsPort }: RunningService): Promise<string[]> {
+  const answer = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+  return (await answer.text()).split("\n");
+}
+
+describe("every answer", () => {
+  test("carries the correlation id of its request, refused or not matched at all", async () => {
+    const headers = { "x-correlation-id": "visit-42" };
+    for (const path of [`/v1/orders/${orderId}`, "/v1/products", "/no/such/route"])
+      expect((await get(path, headers)).headers.get("x-correlation-id")).toBe("visit-42");
+  });
+
+  test("has a correlation id of ours where the request's is none", async () => {
+    const { headers } = await get("/v1/products", { "x-correlation-id": "two words" });
+    expect(headers.get("x-correlation-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("that refuses is a problem document", async () => {
+    const { headers, problem } = await get(`/v1/orders/${orderId}`);
+    expect(headers.get("content-type")).toBe("application/problem+json");
+    expect(problem).toMatchObject({
+      type: "urn:souk:problem:token-missing",
+      title: "Unauthorized",
+      status: 401,
+      code: "UNAUTHENTICATED",
+      reason: "TOKEN_MISSING",
+      domain: "errors.souk",
+    });
+  });
+});
+
+describe("a request", () => {
+  test("without a token, or with a bad one, is answered 401 and told which scheme", async () => {
+    for (const headers of [{}, bearer("nonsense"), bearer(`${token.slice(0, -4)}AAAA`)]) {
+      const answer = await get(`/v1/orders/${orderId}`, headers);
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+    }
+  });
+
+  test("whose token lacks the scope is answered 403, with the scope's name", async () => {
+    const poor = await fetchTestToken({ sub: "user_gateway", scope: "catalog:write" });
+    const { status, problem } = await get(`/v1/orders/${orderId}`, bearer(poor));
+    expect(status).toBe(403);
+    expect(problem).toMatchObject({ reason: "SCOPE_MISSING", metadata: { scope: "orders:read" } });
+  });
+
+  test("that is admitted goes on: here to nobody, which is a 503", async () => {
+    for (const [path, headers] of [
+      [`/v1/orders/${orderId}`, bearer(token)],
+      ["/v1/products", {}],
+    ] as const)
+      expect(await get(path, headers)).toMatchObject({
+        status: 503,
+        problem: { reason: "BACKEND_UNREACHABLE" },
+      });
+  });
+
+  test("for what only services may call finds nothing, in any protocol", async () => {
+    const own = bearer(await fetchTestToken({ service: "orders" }));
+    const ask = (contentType: string) =>
+      fetch(`${url}/souk.inventory.v1.InventoryService/ReserveStock`, {
+        method: "POST",
+        headers: { ...own, "content-type": contentType, "idempotency-key": "1" },
+        body: contentType.endsWith("json") ? "{}" : "",
+      });
+    for (const type of ["application/json", "application/proto"]) expect((await ask(type)).status).toBe(404);
+    expect((await ask("application/grpc-web+proto")).headers.get("grpc-status")).toBe("12");
+  });
+
+  test("from a page is answered to the pages allowed, and to no others", async () => {
+    const allowed = async (from: string) =>
+      (await get("/v1/products", { origin: from })).headers.get("access-control-allow-origin");
+    expect(await allowed(origin)).toBe(origin);
+    expect(await allowed("https://elsewhere.example")).toBeNull();
+  });
+});
+
+describe("too many requests", () => {
+  test("are answered 429 with the seconds to wait, at whichever gateway they arrive", async () => {
+    const env = { RATE_LIMIT_PER_SECOND: "1", RATE_LIMIT_BURST: "10" };
+    const gateways = await Promise.all([startForTest(env), startForTest(env)]);
+    const caller = bearer(await fetchTestToken({ sub: `user_${crypto.randomUUID()}`, scope: "orders:read" }));
+    const answers = [];
+    const startMs = performance.now();
+    for (let turn = 0; turn < 30; turn += 1) {
+      const base = urlOf(gateways[turn % 2] as RunningService);
+      answers.push(await get(`/v1/orders/${orderId}`, caller, base));
+    }
+    const refilled = Math.ceil((performance.now() - startMs) / 1_000);
+    await Promise.all(gateways.map((one) => one.stop()));
+
+    const admitted = answers.filter(({ status }) => status === 503).length;
+    expect(admitted).toBeGreaterThanOrEqual(10);
+    expect(admitted).toBeLessThanOrEqual(10 + refilled);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused).toHaveLength(30 - admitted);
+    for (const { headers, problem } of refused) {
+      expect(headers.get("retry-after")).toBe("1");
+      expect(problem).toMatchObject({ reason: "RATE_LIMITED", title: "Too Many Requests" });
+    }
+  });
+});
+
+describe("metrics", () => {
+  test("count requests by route and status, never by path", async () => {
+    await using own = disposable(await startForTest());
+    const base = urlOf(own.service);
+    await get(`/v1/orders/${orderId}`, {}, base);
+    await get("/v1/orders/order_01jd7f3v8qe9wv0c1a2d3f4g5j", {}, base);
+    await get("/v1/products", {}, base);
+    await get("/no/such/route", {}, base);
+    const body = JSON.stringify({ orderId });
+    const headers = { "content-type": "application/json" };
+    await fetch(`${base}/souk.orders.v1.OrdersService/GetOrder`, { method: "POST", headers, body });
+    const lines = await metricsOf(own.service);
+    const counted = lines.filter((line) => line.startsWith("http_server_requests_total{")).sort();
+    expect(counted).toEqual([
+      'http_server_requests_total{route="GET /v1/orders/{order_id}",status="401"} 2',
+      'http_server_requests_total{route="GET /v1/products",status="503"} 1',
+      'http_server_requests_total{route="OrdersService/GetOrder",status="401"} 1',
+      'http_server_requests_total{route="none",status="404"} 1',
+    ]);
+    expect(lines).toContain('http_server_duration_seconds_count{route="GET /v1/orders/{order_id}"} 2');
+  });
+});
+
+const disposable = (service: RunningService) => ({ service, [Symbol.asyncDispose]: () => service.stop() });
+
+describe("the gateway", () => {
+  test("is ready without its backends, and not reachable once stopped", async () => {
+    const own = await startForTest();
+    const ready = `http://127.0.0.1:${own.metricsPort}/health/ready`;
+    expect((await fetch(ready)).status).toBe(200);
+    await Promise.all([own.stop(), own.stop()]);
+    await expect(fetch(ready)).rejects.toThrow();
+    await expect(fetch(`${urlOf(own)}/v1/products`)).rejects.toThrow();
+  });
+
+  test("does not start without knowing its backends, and names what is missing", async () => {
+    const starting = startForTest({ ORDERS_URL: "", RATE_LIMIT_BURST: "0" });
+    await expect(starting).rejects.toMatchObject({
+      problems: ["ORDERS_URL is not set", expect.stringContaining("RATE_LIMIT_BURST")],
+    });
+  });
+});
