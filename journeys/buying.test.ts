@@ -59,6 +59,21 @@ test("a confirmed order shows its shipment and how to track it", async () => {
   expect(body.events).toMatchObject([{ description: "booked" }]);
 });
 
+test("what the card processor tells by webhook reaches payments through the public door", async () => {
+  const taken = async () => {
+    const url = `http://127.0.0.1:${shop().processes.ports["gateway-metrics"]}/metrics`;
+    const metrics = await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).text();
+    const lines = metrics.split("\n").filter((line) => line.includes("POST /v1/webhooks/card-processor"));
+    const counts = lines.filter((line) => line.startsWith("http_server_requests_total"));
+    return counts.map((line) => [/status="(\d+)"/.exec(line)?.[1], Number(line.split(" ").at(-1))] as const);
+  };
+  const countOf = (statuses: Awaited<ReturnType<typeof taken>>) => new Map(statuses).get("200") ?? 0;
+  const before = countOf(await taken());
+  await buy(shop(), await shop().person(), { goods: await shop().sell(1) });
+  await eventually(async () => expect(countOf(await taken())).toBeGreaterThan(before));
+  expect((await taken()).map(([status]) => status)).toEqual(["200"]);
+});
+
 test.each([
   ["pm_card_chargeDeclined", "CARD_DECLINED"],
   ["pm_card_chargeDeclinedInsufficientFunds", "INSUFFICIENT_FUNDS"],

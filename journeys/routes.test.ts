@@ -5,7 +5,7 @@ import { createGatewayEdge } from "../services/gateway/gateway.ts";
 import { createRateLimit } from "../services/gateway/rate-limit.ts";
 import { urlOf } from "../tools/start/processes.ts";
 import { faultsOf, type RouteCase, routeCases, type Scene, setScene } from "./routes.ts";
-import { openShop } from "./shop.ts";
+import { buy, openShop } from "./shop.ts";
 
 const shop = openShop();
 let scene: Scene;
@@ -86,5 +86,10 @@ describe("while Redis is down", () => {
 
   test.each(listed)("%s still answers %i", async (route, _, one) => {
     await check(route, one);
+  });
+
+  test("an order is still confirmed", async () => {
+    const end = await buy(shop(), scene.buyer, { goods: scene.goods });
+    expect(end.status).toBe("CONFIRMED");
   });
 });

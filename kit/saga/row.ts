@@ -21,14 +21,19 @@ export interface SagaRow {
 }
 
 /**
- * Turns a row into a held saga.
- * @throws Error when no definition of the row's name and version is known; claiming asks for known ones only.
+ * The definition a row is advanced by.
+ * @throws Error when none of the row's name and version is known; claiming asks for known ones only.
  */
-export function toHeld(row: SagaRow, definitions: readonly SagaDefinition[]): HeldSaga {
-  const definition = definitions.find(
+export function definitionOf(row: SagaRow, definitions: readonly SagaDefinition[]): SagaDefinition {
+  const found = definitions.find(
     ({ name, version }) => name === row.definition && version === row.definition_version,
   );
-  if (!definition) throw new Error(`no definition ${row.definition} of version ${row.definition_version}`);
+  if (!found) throw new Error(`no definition ${row.definition} of version ${row.definition_version}`);
+  return found;
+}
+
+/** Turns a row into a held saga. */
+export function toHeld(row: SagaRow, definition: SagaDefinition): HeldSaga {
   return {
     sagaId: row.saga_id,
     definition,

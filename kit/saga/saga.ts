@@ -12,7 +12,7 @@ import type { Saga, SagaDefinition } from "./definition.ts";
 import { drive } from "./drive.ts";
 import { type HeldSaga, toView } from "./progress.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { type SagaRow, toHeld } from "./row.ts";
+import { definitionOf, type SagaRow, toHeld } from "./row.ts";
 import {
   claimSagas,
   countInFlight,
@@ -176,7 +176,7 @@ async function claim(engine: Engine) {
     room,
     [...engine.active.keys()],
   ]);
-  for (const row of rows) take(engine, toHeld(row, engine.definitions));
+  for (const row of rows) take(engine, toHeld(row, definitionOf(row, engine.definitions)));
 }
 
 async function renew(engine: Engine) {
@@ -192,5 +192,6 @@ async function measure({ db, metrics, definitions }: Engine) {
 
 async function findSaga(engine: Engine, definition: SagaDefinition, subjectId: string) {
   const [row] = await engine.db.query<SagaRow>(selectBySubject, [subjectId, definition.name]);
-  return row && toView(toHeld(row, engine.definitions));
+  // Reading does not ask for the row's version: an order is shown while another version's replica drives its saga.
+  return row && toView(toHeld(row, definition));
 }

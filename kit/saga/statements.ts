@@ -20,7 +20,8 @@ export const insertSagas = statement(
 /**
  * Takes over sagas that are due and that nobody holds. Skipping locked rows lets replicas claim side by side; the raised
  * fencing token makes whatever the former holder still writes fall on no row. Rows of this replica that it is not driving
- * are claimed as well: they are those whose COMMIT it never heard of, and those it had no room for.
+ * are claimed as well: they are those whose COMMIT it never heard of, and those it had no room for. What it is driving
+ * it never claims, even where its lease has run out: it would only fence itself off.
  */
 export const claimSagas = statement(
   "kit-claim-sagas",
@@ -30,8 +31,9 @@ export const claimSagas = statement(
     where saga_id in (
             select saga_id from kit.sagas, clock
              where status in ('running', 'compensating') and next_wakeup_at <= clock.now
+               and saga_id <> all($6::text[])
                and (lease_expires_at is null or lease_expires_at <= clock.now
-                    or lease_owner = $1 and saga_id <> all($6::text[]) and updated_at < clock.now - interval '1 second')
+                    or lease_owner = $1 and updated_at < clock.now - interval '1 second')
                and (definition, definition_version) in (select * from unnest($3::text[], $4::int[]))
              order by next_wakeup_at
              limit $5
@@ -69,7 +71,8 @@ export const renewLeases = statement(
 /** Gives all leases back at shutdown, so that another replica need not wait for them to expire. */
 export const releaseLeases = statement(
   "kit-release-saga-leases",
-  `update kit.sagas set lease_owner = null, lease_expires_at = null where lease_owner = $1`,
+  `update kit.sagas set lease_owner = null, lease_expires_at = null
+    where lease_owner = $1 and status in ('running', 'compensating')`,
 );
 
 export const selectBySubject = statement(

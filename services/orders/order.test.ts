@@ -97,7 +97,7 @@ describe("placing", () => {
   });
 
   test("totals are exact and never negative, far beyond what a double can count", () => {
-    const price = fc.bigInt({ min: 0n, max: 1_000_000_000_000n });
+    const price = fc.bigInt({ min: 0n, max: 1_000_000_000_000_000n });
     const line = fc.record({ product: fc.nat({ max: 9 }), quantity: fc.integer({ min: 1, max: 1_000 }) });
     const order = fc.record({
       prices: fc.array(price, { minLength: 10, maxLength: 10 }),

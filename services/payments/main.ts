@@ -2,7 +2,7 @@ import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { rpc } from "#kit/service/handlers.ts";
 import { defineService, run } from "#kit/service/service.ts";
 import { readConfig } from "./config.ts";
-import { finishAbandonedRefunds } from "./refund.ts";
+import { finishAbandonedRefunds } from "./refund-truth.ts";
 import { paymentsRpc } from "./rpc.ts";
 import { createStripeProcessor } from "./stripe/stripe-processor.ts";
 import { createPaymentsUnderWay } from "./under-way.ts";

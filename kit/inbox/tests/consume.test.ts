@@ -214,7 +214,7 @@ describe("two replicas", () => {
     consume([countingIn("here")]);
     consume([countingIn("there")], other);
     stops.unshift(() => other.close());
-    await eventually(async () => expect((await durable()).num_waiting).toBe(2));
+    await eventually(async () => expect((await durable()).num_waiting).toBeGreaterThan(1));
     await publishLow(...Array.from({ length: 1_200 }, (_, n) => low(`SHARED-${n % 40}`)));
     const total = `select sum(value)::int as n, max(value)::int as most from counters`;
     await eventually(async () => expect(await parts.asOwner(total)).toEqual([{ n: 1_200, most: 30 }]));
@@ -237,10 +237,12 @@ describe("two replicas", () => {
     });
     await publishLow(...Array.from({ length: 300 }, (_, n) => low(`FETCHED-${n}`)));
     const { stop } = consume([stuck], other);
+    stops.push(async () => mayEnd.resolve());
     await begun.promise;
     await eventually(async () => expect((await durable()).num_ack_pending).toBe(300));
+    const pulls = (await durable()).num_waiting;
     consume([count]);
-    await eventually(async () => expect((await durable()).num_waiting).toBe(2));
+    await eventually(async () => expect((await durable()).num_waiting).toBeGreaterThan(pulls));
     const stopped = stop();
     mayEnd.resolve();
     await stopped;

@@ -10,7 +10,7 @@ import {
   refundExceedsCapture,
 } from "../payment.ts";
 import { lockPayment, readPayment } from "../payment-store.ts";
-import { payBack, recordRefund } from "../refund.ts";
+import { payBack, recordRefund } from "../refund-truth.ts";
 import { findRefund, openRefund, type Refund, type RefundRequest } from "../refund-store.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
 

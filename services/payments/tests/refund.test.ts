@@ -5,7 +5,7 @@ import { newId } from "#kit/ids/ids.ts";
 import { openOutbox } from "#kit/outbox/outbox.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import { deadlineIn } from "#kit/time/time.ts";
-import { finishAbandonedRefunds } from "../refund.ts";
+import { finishAbandonedRefunds } from "../refund-truth.ts";
 import { createStripeProcessor } from "../stripe/stripe-processor.ts";
 import {
   aCheckout,

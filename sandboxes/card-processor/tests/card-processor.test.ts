@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Stripe from "stripe";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type SandboxProcess, startSandboxProcess } from "../sandbox-process.ts";
+import { type SandboxProcess, startSandboxProcess } from "../../sandbox-process.ts";
 
 const WEBHOOK_SECRET = "whsec_test";
 const SLOW_MS = 1000;

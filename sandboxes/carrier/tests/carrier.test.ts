@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type SandboxProcess, startSandboxProcess } from "../sandbox-process.ts";
+import { type SandboxProcess, startSandboxProcess } from "../../sandbox-process.ts";
 
 const SLOW_MS = 1000;
 const WITHHOLD_MS = 1500;
