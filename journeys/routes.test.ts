@@ -74,7 +74,7 @@ async function check(route: string, { ask, status, reason }: RouteCase) {
   expect(answer.headers.get("content-type")).toBe("application/problem+json");
 }
 
-test.each(listed)("%s answers %i as it should", async (route, _, one) => {
+test.each(listed)("%s answers %i", async (route, _, one) => {
   await check(route, one);
 });
 

@@ -89,6 +89,8 @@ async function consumeUntilStalled(options: ConsumeOptions, group: StreamGroup, 
   const messages = await consumer.consume({ max_messages: maxBuffered, idle_heartbeat: heartbeatMs });
   const stop = () => messages.stop();
   signal.addEventListener("abort", stop, { once: true });
+  // The signal may have come while the consumer was being made.
+  if (signal.aborted) stop();
   const measuring = measureLag(options, group, consumer);
   void stopWhenStalled(messages);
   try {

@@ -29,5 +29,7 @@ test("a package's stream takes the subjects of all its events", () => {
 });
 
 test("a message that is not declared to be an event has no event name", () => {
-  expect(() => eventName(StockSchema, "souk")).toThrow("souk.inventory.v1.Stock is not declared to be an event");
+  expect(() => eventName(StockSchema, "souk")).toThrow(
+    "souk.inventory.v1.Stock is not declared to be an event",
+  );
 });

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
-import { ErrorReason as StockReason, ErrorReasonSchema as StockReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
+import {
+  ErrorReason as StockReason,
+  ErrorReasonSchema as StockReasonSchema,
+} from "#gen/souk/inventory/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 import type { SagaDefinition, SagaStep } from "./definition.ts";
 import {
@@ -65,7 +68,13 @@ const lateMs = budgetMs;
 describe("a step that was done", () => {
   test("hands on to the next, with its result, a fresh count of attempts and the next version", () => {
     const { after, result, waitMs } = afterDone(aSaga({ attempt: 3 }), { reservationId: "r" });
-    expect(after).toMatchObject({ status: "running", step: notify, attempt: 0, version: 8n, fencingToken: 4n });
+    expect(after).toMatchObject({
+      status: "running",
+      step: notify,
+      attempt: 0,
+      version: 8n,
+      fencingToken: 4n,
+    });
     expect(after.results).toEqual({ reserve: { reservationId: "r" } });
     expect(result).toEqual({ reserve: { reservationId: "r" } });
     expect(waitMs).toBe(0);

@@ -42,7 +42,10 @@ function aCommand(change: Partial<RememberedCommand> = {}): RememberedCommand {
 }
 
 /** Work that counts its effects under the command's key and answers with their number. */
-function countingWork(key: string, change: (tx: Transaction) => Promise<Outcome | undefined> = async () => undefined) {
+function countingWork(
+  key: string,
+  change: (tx: Transaction) => Promise<Outcome | undefined> = async () => undefined,
+) {
   const calls = { prepared: 0, applied: 0 };
   const work: Work<number> = {
     prepare: async () => (calls.prepared += 1),
@@ -76,7 +79,9 @@ describe("a repeated command", () => {
     const command = aCommand();
     const { work } = countingWork(command.key);
     const answers = await Promise.all(Array.from({ length: 20 }, () => run(command, work)));
-    expect(new Set(answers.map(({ response }) => Buffer.from(response).toString()))).toEqual(new Set(["answer 1"]));
+    expect(new Set(answers.map(({ response }) => Buffer.from(response).toString()))).toEqual(
+      new Set(["answer 1"]),
+    );
     expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
     expect(await effectsOf(command)).toBe(1n);
   });
@@ -139,7 +144,11 @@ describe("a refusal", () => {
     const refused = { reason: "OUT_OF_STOCK", message: "Only 3 left.", metadata: { available: "3" } };
     await expect(run(command, work)).rejects.toMatchObject(refused);
     const plenty = countingWork(command.key);
-    await expect(run(command, plenty.work)).rejects.toMatchObject({ ...refused, domain: "inventory.souk", code: 9 });
+    await expect(run(command, plenty.work)).rejects.toMatchObject({
+      ...refused,
+      domain: "inventory.souk",
+      code: 9,
+    });
     expect(calls.applied).toBe(1);
     expect(await effectsOf(command)).toBe(0n);
   });
@@ -147,7 +156,9 @@ describe("a refusal", () => {
   test("by the half that calls out is remembered too", async () => {
     const command = aCommand();
     const { work } = countingWork(command.key);
-    await expect(run(command, { ...work, prepare: () => Promise.reject(outOfStock(1)) })).rejects.toBeDefined();
+    await expect(
+      run(command, { ...work, prepare: () => Promise.reject(outOfStock(1)) }),
+    ).rejects.toBeDefined();
     await expect(run(command, work)).rejects.toMatchObject({ reason: "OUT_OF_STOCK" });
   });
 
@@ -166,7 +177,10 @@ describe("a refusal", () => {
     const command = aCommand();
     const { work } = countingWork(command.key, async () => ({ refusal: outOfStock(2) }));
     await expect(run(command, work)).rejects.toMatchObject({ reason: "OUT_OF_STOCK" });
-    await expect(run(command, work)).rejects.toMatchObject({ reason: "OUT_OF_STOCK", metadata: { available: "2" } });
+    await expect(run(command, work)).rejects.toMatchObject({
+      reason: "OUT_OF_STOCK",
+      metadata: { available: "2" },
+    });
     expect(await effectsOf(command)).toBe(1n);
   });
 

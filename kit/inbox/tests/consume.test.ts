@@ -8,8 +8,8 @@ import { newUuid } from "#kit/ids/ids.ts";
 import { runConsumers } from "#kit/inbox/consume.ts";
 import { type Consumer, type EventContext, on } from "#kit/inbox/inbox.ts";
 import { statement, type Transaction } from "#kit/postgres/postgres.ts";
-import { connectForeignEvents, type ForeignEvents } from "#kit/testing/foreign-events.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
+import { connectForeignEvents, type ForeignEvents } from "#kit/testing/foreign-events.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import { openParts, type Parts } from "#kit/testing/tests/parts.ts";
 
@@ -118,7 +118,9 @@ describe("an event", () => {
     await parts.nats.jetstream.publish(message.subject, new Uint8Array([0xff, 0xff]), { headers });
     await publishLow(low("READABLE"));
     await stands("READABLE", 2n);
-    await eventually(async () => expect(await durable()).toMatchObject({ num_pending: 0, num_ack_pending: 1 }));
+    await eventually(async () =>
+      expect(await durable()).toMatchObject({ num_pending: 0, num_ack_pending: 1 }),
+    );
     expect((await durable()).num_redelivered).toBeLessThanOrEqual(1);
   });
 
@@ -250,6 +252,17 @@ describe("two replicas", () => {
     await eventually(async () => expect(await parts.asOwner(total)).toEqual([{ n: 300, most: 1 }]), 5_000);
   });
 });
+
+test("consuming that is told to stop while it begins ends at once", async () => {
+  for (let turns = 0; turns < 30; turns += 3) {
+    const { stop } = consume([count]);
+    for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate);
+    await stop();
+  }
+  await publishLow(low("NEXT"));
+  consume([count]);
+  await stands("NEXT", 1n);
+}, 10_000);
 
 test("how many events wait is measured", async () => {
   const never = on(StockLowSchema, { apply: () => Promise.reject(new Error("never")) });

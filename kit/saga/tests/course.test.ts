@@ -4,7 +4,17 @@ import type { SagaDefinition } from "#kit/saga/definition.ts";
 import { addTo } from "#kit/testing/fixture/counter-store.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import { openParts, type Parts } from "#kit/testing/tests/parts.ts";
-import { aDefinition, aSubject, away, createParticipants, endsOf, type Input, openEngine, refused, rowOf } from "./shop.ts";
+import {
+  aDefinition,
+  aSubject,
+  away,
+  createParticipants,
+  endsOf,
+  type Input,
+  openEngine,
+  refused,
+  rowOf,
+} from "./shop.ts";
 
 let parts: Parts;
 let engines: ReturnType<typeof openEngine>[] = [];
@@ -59,7 +69,11 @@ describe("a saga", () => {
     });
     expect(await endsOf(parts, subject)).toEqual({ completed: 1n, compensated: 0n });
     await eventually(() => expect(statuses).toEqual(["running", "completed"]));
-    expect(await engine.find(definition, subject)).toMatchObject({ sagaId, status: "completed", lastDone: "capture" });
+    expect(await engine.find(definition, subject)).toMatchObject({
+      sagaId,
+      status: "completed",
+      lastDone: "capture",
+    });
     expect(await engine.find(definition, "nobody")).toBeUndefined();
   });
 
@@ -129,7 +143,10 @@ describe("a saga", () => {
     const authorized = keys.filter((key) => key === `${subject}:authorize`);
     expect(authorized.length).toBeGreaterThan(1);
     expect(keys.slice(-2)).toEqual([`${subject}:authorize:undo`, `${subject}:reserve:undo`]);
-    expect((await rowOf(parts, subject))?.failure).toMatchObject({ step: "authorize", reason: "DEPENDENCY_UNAVAILABLE" });
+    expect((await rowOf(parts, subject))?.failure).toMatchObject({
+      step: "authorize",
+      reason: "DEPENDENCY_UNAVAILABLE",
+    });
   });
 
   test("repeats its deciding step while that is unknown, and later steps even when they are refused", async () => {
@@ -150,7 +167,10 @@ describe("a saga", () => {
     const subject = aSubject("decided");
     await open([definition]).start(definition, subject);
     await ended(subject, "completed");
-    expect((await rowOf(parts, subject))?.results).toMatchObject({ capture: { attempts: 4 }, ship: { attempts: 3 } });
+    expect((await rowOf(parts, subject))?.results).toMatchObject({
+      capture: { attempts: 4 },
+      ship: { attempts: 3 },
+    });
     expect(keys.filter((key) => key.endsWith("undo"))).toEqual([]);
   });
 
@@ -177,7 +197,11 @@ describe("many sagas at once", () => {
   const note = statement("test-note", `insert into notes (text) values ($1)`);
   const subjectsOf = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}-${n}`);
   const completedOf = async (name: string) =>
-    (await parts.asOwner(`select count(*)::int as n from kit.sagas where subject_id like '${name}-%' and status = 'completed'`))[0]?.n;
+    (
+      await parts.asOwner(
+        `select count(*)::int as n from kit.sagas where subject_id like '${name}-%' and status = 'completed'`,
+      )
+    )[0]?.n;
 
   test("are recorded together: 200 of them in far fewer transactions than transitions", async () => {
     const { step } = createParticipants();
@@ -242,7 +266,8 @@ test("how many sagas are under way is measured", async () => {
   const definition = aDefinition([step("reserve", { do: () => gate.promise.then(() => ({})) })]);
   await openEngine(own, [definition], { runs: false }).start(definition, "a", "b", "c");
   const measuring = openEngine(own, [definition]);
-  const gauge = async () => /^sagas_in_flight\{saga="checkout"\} (\d+)$/m.exec(await own.metrics.registry.metrics())?.[1];
+  const gauge = async () =>
+    /^sagas_in_flight\{saga="checkout"\} (\d+)$/m.exec(await own.metrics.registry.metrics())?.[1];
   await eventually(async () => expect(await gauge()).toBe("3"));
   gate.resolve();
   await eventually(async () => expect(await gauge()).toBe("0"));

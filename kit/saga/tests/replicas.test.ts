@@ -85,7 +85,10 @@ describe("a saga whose holder is silent until its lease ends", () => {
     const { lease_expires_at: expiresAt } = (await rowOf(parts, subject)) ?? {};
     open(parts, [living]);
     await ended(subject);
-    expect((await rowOf(parts, subject))?.results).toMatchObject({ reserve: { done: "reserve" }, capture: { by: "living" } });
+    expect((await rowOf(parts, subject))?.results).toMatchObject({
+      reserve: { done: "reserve" },
+      capture: { by: "living" },
+    });
     const [row] = await parts.asOwner(`select updated_at from kit.sagas where subject_id = '${subject}'`);
     expect((row?.updated_at as Date).getTime()).toBeGreaterThanOrEqual((expiresAt as Date).getTime());
   });
@@ -140,7 +143,9 @@ describe("a replica", () => {
     const { step, keys } = createParticipants();
     const stall = createStall("heard");
     const definition = aDefinition([
-      step("reserve", { do: ({ subjectId }) => (subjectId === "unheard" ? Promise.resolve({}) : stall.do()) }),
+      step("reserve", {
+        do: ({ subjectId }) => (subjectId === "unheard" ? Promise.resolve({}) : stall.do()),
+      }),
     ]);
     await open(parts, [definition], { leaseMs: longLeaseMs }).start(definition, "heard");
     await stall.begun;
@@ -172,7 +177,11 @@ describe("a replica", () => {
     );
     const { engine } = open(parts, [renewed]);
     await ended("of-new");
-    expect(await rowOf(parts, "of-old")).toMatchObject({ status: "running", lease_owner: null, fencing_token: "1" });
+    expect(await rowOf(parts, "of-old")).toMatchObject({
+      status: "running",
+      lease_owner: null,
+      fencing_token: "1",
+    });
     expect(keys).toEqual(["of-old:reserve", "of-new:reserve", "of-new:authorize"]);
     expect(await engine.find(renewed, "of-old")).toMatchObject({ status: "running", lastDone: undefined });
   });
@@ -198,7 +207,9 @@ describe("a replica", () => {
     const { step, keys } = createParticipants();
     const stall = createStall("stopping");
     const definition = aDefinition([
-      step("reserve", { do: ({ subjectId }) => (subjectId === "under-way" ? stall.do() : Promise.reject(away())) }),
+      step("reserve", {
+        do: ({ subjectId }) => (subjectId === "under-way" ? stall.do() : Promise.reject(away())),
+      }),
       step("capture"),
     ]);
     const healthy = aDefinition([step("reserve"), step("capture")]);
@@ -209,9 +220,16 @@ describe("a replica", () => {
     const stopped = stopping.stop();
     stall.end();
     await stopped;
-    expect(await rowOf(parts, "under-way")).toMatchObject({ step: 1, results: { reserve: { by: "stopping" } } });
+    expect(await rowOf(parts, "under-way")).toMatchObject({
+      step: 1,
+      results: { reserve: { by: "stopping" } },
+    });
     for (const subject of ["under-way", "waiting"])
-      expect(await rowOf(parts, subject)).toMatchObject({ status: "running", lease_owner: null, lease_expires_at: null });
+      expect(await rowOf(parts, subject)).toMatchObject({
+        status: "running",
+        lease_owner: null,
+        lease_expires_at: null,
+      });
     expect(keys).not.toContain("under-way:capture");
     open(await openReplica(), [healthy], { leaseMs: longLeaseMs });
     await ended("under-way", "completed", 2_000);

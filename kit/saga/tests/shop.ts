@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
-import { ErrorReason as StockReason, ErrorReasonSchema as StockReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
+import {
+  ErrorReason as StockReason,
+  ErrorReasonSchema as StockReasonSchema,
+} from "#gen/souk/inventory/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Saga, SagaDefinition, SagaStep, StepCall, StepResult } from "#kit/saga/definition.ts";
@@ -55,8 +58,10 @@ export function aDefinition(
   steps: readonly SagaStep<Input>[],
   change: Partial<SagaDefinition<Input>> = {},
 ): SagaDefinition<Input> {
-  const count = (end: string) => async (tx: Transaction, { subjectId }: Saga<Input>) =>
-    void (await addTo(tx, `${subjectId} ${end}`, 1));
+  const count =
+    (end: string) =>
+    async (tx: Transaction, { subjectId }: Saga<Input>) =>
+      void (await addTo(tx, `${subjectId} ${end}`, 1));
   return {
     name: "checkout",
     version: 1,

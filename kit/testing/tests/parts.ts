@@ -35,7 +35,10 @@ export interface Parts {
 }
 
 /** The schema of the fixture service. */
-export const countersSchema = { name: "counters", migrations: new URL("../fixture/migrations/", import.meta.url) };
+export const countersSchema = {
+  name: "counters",
+  migrations: new URL("../fixture/migrations/", import.meta.url),
+};
 
 /** A fresh database of the fixture service, with an outbox, and a stream of its own. */
 export async function openParts(options: PartsOptions = {}): Promise<Parts> {
@@ -46,7 +49,10 @@ export async function openParts(options: PartsOptions = {}): Promise<Parts> {
 }
 
 async function connectParts(database: TestDatabase, prefix: string, natsUrl: string): Promise<Parts> {
-  const log = createLogger({ service: "counters", level: testEnvironment().logLevel === "error" ? "silent" : "debug" });
+  const log = createLogger({
+    service: "counters",
+    level: testEnvironment().logLevel === "error" ? "silent" : "debug",
+  });
   const nats = await connectNats({ url: natsUrl, name: `counters-${randomUUID()}`, log });
   const stream = streamName(StockLowSchema.file, prefix);
   await ensureStream(nats, { name: stream, subjects: streamSubjects(StockLowSchema.file, prefix) });

@@ -11,7 +11,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/orders/v1/errors.proto.
  */
 export const file_souk_orders_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb3VrL29yZGVycy92MS9lcnJvcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxKpACCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fT1JERVJfTk9UX0ZPVU5EEAEaBqLnGAIIBRIsCh1FUlJPUl9SRUFTT05fUFJPRFVDVF9OT1RfU09MRBACGgmi5xgFCAkQpgMSLQoeRVJST1JfUkVBU09OX0NVUlJFTkNZX01JU01BVENIEAMaCaLnGAUICRCmAxIvCiBFUlJPUl9SRUFTT05fT1JERVJfQUxSRUFEWV9FTkRFRBAEGgmi5xgFCAkQmQMSKwofRVJST1JfUkVBU09OX0NIRUNLT1VUX1RJTUVEX09VVBAFGgai5xgCCARiBnByb3RvMw", [file_souk_options_v1_options]);
+  fileDesc("Chtzb3VrL29yZGVycy92MS9lcnJvcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxKuMBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fT1JERVJfTk9UX0ZPVU5EEAEaBqLnGAIIBRIsCh1FUlJPUl9SRUFTT05fUFJPRFVDVF9OT1RfU09MRBACGgmi5xgFCAkQpgMSLQoeRVJST1JfUkVBU09OX0NVUlJFTkNZX01JU01BVENIEAMaCaLnGAUICRCmAxIvCiBFUlJPUl9SRUFTT05fT1JERVJfQUxSRUFEWV9FTkRFRBAEGgmi5xgFCAkQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
 
 /**
  * Why orders refused a call.
@@ -53,13 +53,6 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_ORDER_ALREADY_ENDED = 4;
    */
   ORDER_ALREADY_ENDED: 4,
-
-  /**
-   * A checkout step could not be finished in its time.
-   *
-   * @generated from enum value: ERROR_REASON_CHECKOUT_TIMED_OUT = 5;
-   */
-  CHECKOUT_TIMED_OUT: 5,
 } as const;
 
 /**
