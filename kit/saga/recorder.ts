@@ -59,7 +59,7 @@ async function recordBatch(options: RecorderOptions, batch: readonly Waiting[]) 
     const recorded = await withRetries(options, () => writeBatch(options, batch));
     for (const { transition, resolve } of batch) resolve(recorded.has(transition.before.sagaId));
   } catch (error) {
-    if (batch.length === 1) batch[0]?.reject(error);
+    if (batch.length === 1 || isUnavailable(error)) for (const { reject } of batch) reject(error);
     // One hook that fails must not hold up the sagas that happened to share its batch.
     else for (const one of batch) await recordBatch(options, [one]);
   }

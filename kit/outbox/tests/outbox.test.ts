@@ -13,7 +13,7 @@ import { eventually, testEnvironment } from "#kit/testing/testing.ts";
 import { openParts, type Parts, runSql } from "#kit/testing/tests/parts.ts";
 
 let parts: Parts;
-let running: ReturnType<typeof startRelay>[] = [];
+let running: { stop(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   parts = await openParts();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { InventoryService, MovementReason } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
@@ -30,7 +30,7 @@ afterAll(() => service.stop());
 
 const counter = (name: string) => readCounter(service.db, name);
 const adjust = (sku: string, quantity: number, idempotencyKey = newId("key")) =>
-  clerk.adjustStock({ sku, quantity, reason: 1 }, { idempotencyKey });
+  clerk.adjustStock({ sku, quantity, reason: MovementReason.RECEIVED }, { idempotencyKey });
 const reserve = (orderId: string, idempotencyKey: string) =>
   orders.reserveStock({ orderId, lines: [{ sku: "ANY", quantity: 1 }] }, { idempotencyKey, retries: 0 });
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { InventoryService, MovementReason } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { createClient } from "#kit/rpc/client.ts";
 import { type Resources, startService } from "#kit/service/service.ts";
@@ -120,7 +120,6 @@ describe("a service that stops", () => {
     orders.close();
     expect(signal?.aborted).toBe(true);
     await refusesConnections(`${metricsUrl}/health/live`);
-    expect(await readCounter(parts.db, "unused")).toBe(0n);
     // Its saga was not lost with it: another start on its database ends it.
     await using next = await startForTest(createCounters(), { database });
     await eventually(async () => expect(await readCounter(next.db, `completed ${orderId}`)).toBe(1n));
@@ -171,7 +170,7 @@ describe("a service's process", () => {
     const token = await fetchTestToken({ scope: "inventory:write", roles: "operator" });
     const adjust = async (url: string) => {
       const client = createClient(InventoryService, { url, token: () => token });
-      const request = { sku: "KILLED", quantity: 3, reason: 1 };
+      const request = { sku: "KILLED", quantity: 3, reason: MovementReason.RECEIVED };
       return await client
         .adjustStock(request, { idempotencyKey: "one-key", retries: 0 })
         .finally(() => client.close());
