@@ -10,8 +10,8 @@ import {
   refundExceedsCapture,
 } from "../payment.ts";
 import { lockPayment, readPayment } from "../payment-store.ts";
-import { payBack, recordRefund } from "../refund-truth.ts";
 import { findRefund, openRefund, type Refund, type RefundRequest } from "../refund-store.ts";
+import { payBack, recordRefund } from "../refund-truth.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
 
 /** Pays back a captured payment, whole or in part; refunds asked for at once never exceed the capture together. */
