@@ -107,16 +107,21 @@ export async function cancelCommand(
  */
 async function answerAfterFailure(db: Database, command: RememberedCommand, error: unknown): Promise<Answer> {
   if (isLockTimeout(error)) throw inUse(error);
-  const earlier = await recallQuietly(db, command, error);
+  const earlier = await recallQuietly(db, command);
   if (earlier) return earlier;
   if (error instanceof ServiceError && !isRetryable(error)) await rememberRefusal(db, command, error);
   throw error;
 }
 
-/** The lookup must not hide the first error when the database is what failed. */
-async function recallQuietly(db: Database, command: RememberedCommand, first: unknown) {
-  if (first instanceof ServiceError && isRetryable(first)) return undefined;
-  return await recall(db, command);
+/** Also where the first error is retryable: what a repeat needs to prepare may be away, its answer is not. */
+async function recallQuietly(db: Database, command: RememberedCommand) {
+  try {
+    return await recall(db, command);
+  } catch (error) {
+    // The lookup must not hide the first error when the database is what failed.
+    if (isRetryable(error)) return undefined;
+    throw error;
+  }
 }
 
 async function rememberRefusal(db: Database, command: RememberedCommand, refusal: ServiceError) {

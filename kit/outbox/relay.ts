@@ -40,7 +40,7 @@ const pollMs = 500;
 const lockRetryMs = 1_000;
 const publishTimeoutMs = 5_000;
 const housekeepingMs = 5_000;
-const roundsPerDeletion = 60;
+const deletedAtOnce = 1_000;
 
 /** Makes the relay of one service. */
 export function createRelay(options: RelayOptions): Relay {
@@ -139,16 +139,23 @@ async function publish(nats: Nats, stream: string, row: BatchRow) {
 
 /** Measures the backlog and deletes what was published long ago; both are off the relay's own path. */
 async function keepHouse({ db, log, metrics }: RelayOptions, signal: AbortSignal) {
-  for (let round = 1; !signal.aborted; round += 1) {
+  while (!signal.aborted) {
     try {
       const [row] = await db.query<{ pending: number; oldest_age_seconds: number }>(measureOutbox);
       metrics.outboxPending.set(row?.pending ?? 0);
       metrics.outboxOldestAgeSeconds.set(row?.oldest_age_seconds ?? 0);
-      if (round % roundsPerDeletion === 0) await db.query(deletePublished);
+      await deleteOld(db, signal);
     } catch (error) {
       log.debug({ err: error }, "the outbox could not be measured");
     }
     await delay(housekeepingMs, signal).catch(() => {});
+  }
+}
+
+async function deleteOld(db: Database, signal: AbortSignal) {
+  let deleted = deletedAtOnce;
+  while (deleted === deletedAtOnce && !signal.aborted) {
+    deleted = (await db.query(deletePublished, [deletedAtOnce])).length;
   }
 }
 

@@ -44,12 +44,15 @@ export const measureOutbox = statement(
     where (o.xid, o.seq) > (c.xid, c.seq)`,
 );
 
-/** Published rows stay a day, to be published again should the broker have lost them. */
+/**
+ * Published rows stay a day, to be published again should the broker have lost them. Only the oldest are looked at, so that the
+ * cost does not grow with the day's events.
+ */
 export const deletePublished = statement(
   "kit-delete-published",
   `delete from kit.outbox where (xid, seq) in (
-     select o.xid, o.seq from kit.outbox o, kit.relay_cursor c
-      where (o.xid, o.seq) <= (c.xid, c.seq) and o.created_at < now() - interval '24 hours'
-      order by o.xid, o.seq
-      limit 10000)`,
+     select o.xid, o.seq
+       from (select xid, seq, created_at from kit.outbox order by xid, seq limit $1) o, kit.relay_cursor c
+      where (o.xid, o.seq) <= (c.xid, c.seq) and o.created_at < now() - interval '24 hours')
+   returning 1`,
 );

@@ -83,6 +83,23 @@ test("100 terminations of every connection under load end no process, hang no pr
   expect(stored).toBeLessThanOrEqual(load.tally.committed + load.tally.failed);
 });
 
+test("idle connections that are terminated are replaced when they are needed", async () => {
+  const size = `select count(*)::int as n from pg_stat_activity where datname = '${database.name}'`;
+  await Promise.all(Array.from({ length: 6 }, () => db.query(shortWork)));
+  const [before] = await runSql(server.url, size);
+  expect(before?.n).toBeGreaterThanOrEqual(6);
+  await runSql(
+    server.url,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database.name}'`,
+  );
+  await eventually(async () => expect(await runSql(server.url, size)).toEqual([{ n: 0 }]));
+  const outcomes = await eventually(
+    () => Promise.all(Array.from({ length: 6 }, () => db.query(shortWork))),
+    2_000,
+  );
+  expect(outcomes).toHaveLength(6);
+});
+
 test("a crash and restart of the server is survived, with the first success within two seconds", async () => {
   const load = startLoad("crashed");
   await using session = closing(await db.session());
