@@ -31,7 +31,7 @@ export async function run(args: readonly string[]): Promise<void> {
   try {
     const levels = values.buyers.split(",").map(Number);
     const result = await measureLevels(shop, levels, plan);
-    const markdown = toMarkdown(result);
+    const markdown = toMarkdown({ ...result, flags: args.join(" ") });
     console.log(markdown);
     if (values.out) writeFileSync(values.out, markdown);
   } finally {
@@ -41,7 +41,11 @@ export async function run(args: readonly string[]): Promise<void> {
 
 type Plan = Pick<BuyersTask, "warmUpMs" | "runMs" | "runs">;
 
-async function measureLevels(shop: BenchShop, levels: readonly number[], plan: Plan): Promise<OrdersResult> {
+async function measureLevels(
+  shop: BenchShop,
+  levels: readonly number[],
+  plan: Plan,
+): Promise<Omit<OrdersResult, "flags">> {
   const tokens = await shop.tokens(64);
   const productIds = await shop.productIds();
   const { gatewayUrl } = shop.running;

@@ -15,6 +15,8 @@ export interface OrdersResult {
   readonly node: string;
   readonly durability: string;
   readonly plan: string;
+  /** The flags it was run with. */
+  readonly flags: string;
   readonly levels: readonly LevelResult[];
 }
 
@@ -29,7 +31,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** The result as a page. */
-export function toMarkdown({ machine, node, durability, plan, levels }: OrdersResult): string {
+export function toMarkdown({ machine, node, durability, plan, flags, levels }: OrdersResult): string {
   const names = [...(levels[0]?.cpuMsPerOrder.keys() ?? [])];
   const header = ["", ...levels.map(({ buyers }) => `${buyers} at once`)];
   const row = (title: string, pick: (level: LevelResult) => string) => [title, ...levels.map(pick)];
@@ -45,7 +47,7 @@ export function toMarkdown({ machine, node, durability, plan, levels }: OrdersRe
     `- Machine: ${machine}; Node ${node}`,
     `- Durability: ${durability}`,
     `- Plan: ${plan}`,
-    "- Repeat: `npm ci && npm run bench -- orders --out bench/results/orders.md`",
+    `- Repeat: \`npm ci && npm run bench -- orders ${flags}\``,
     "",
     ...table(header, [
       row("orders per second", (level) => level.ordersPerSecond.toFixed(0)),
