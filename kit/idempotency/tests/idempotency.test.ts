@@ -112,6 +112,10 @@ describe("a repeated command", () => {
     expect(await run(command, failing.work)).toMatchObject({ replayed: true });
     const unprepared: Work<number> = { ...failing.work, prepare: () => Promise.reject(new Error("a bug")) };
     expect(await run(command, unprepared)).toMatchObject({ replayed: true });
+    const away = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "The callee is away.");
+    const calleeAway: Work<number> = { ...failing.work, prepare: () => Promise.reject(away) };
+    expect(await run(command, calleeAway)).toMatchObject({ replayed: true });
+    await expect(run(aCommand(), calleeAway)).rejects.toBe(away);
   });
 
   test("whose deadline ends before the first call's is told that the key is in use", async () => {

@@ -1,3 +1,4 @@
+import { nanos } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectNats, ensureConsumer, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
@@ -24,7 +25,13 @@ test("several processes may make the same stream and consumer at once", async ()
     all.map((nats) => ensureConsumer(nats, { stream: stream.name, name: "shop", filter: "shop.v1.*" })),
   );
   const found = await all[0]?.manager.streams.info(stream.name);
-  expect(found?.config).toMatchObject({ subjects: ["shop.v1.*"], storage: "file", retention: "limits" });
+  expect(found?.config).toMatchObject({
+    subjects: ["shop.v1.*"],
+    storage: "file",
+    retention: "limits",
+    max_age: nanos(7 * 24 * 60 * 60 * 1_000),
+    duplicate_window: nanos(120_000),
+  });
   expect(found?.state.consumer_count).toBe(1);
   await Promise.all(all.map((nats) => nats.close()));
 });
@@ -41,7 +48,12 @@ test("a connection outlives the server's restart, and what was stored is there",
   const nats = await connect("restart");
   await ensureStream(nats, stream);
   await publish(nats, "before");
+  let attempts = 0;
+  void (async () => {
+    for await (const { type } of nats.connection.status()) attempts += type === "reconnecting" ? 1 : 0;
+  })();
   await server.kill("SIGKILL");
+  await eventually(() => expect(attempts).toBeGreaterThan(2));
   await server.start();
   await eventually(() => publish(nats, "after"));
   const { state } = await nats.manager.streams.info(stream.name);

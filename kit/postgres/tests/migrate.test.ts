@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
 import { createDatabase, statement } from "#kit/postgres/postgres.ts";
 import { addTo } from "#kit/testing/fixture/counter-store.ts";
-import { testEnvironment } from "#kit/testing/testing.ts";
+import { eventually, testEnvironment } from "#kit/testing/testing.ts";
 import { countersSchema, openParts, type Parts, runSql } from "#kit/testing/tests/parts.ts";
 
 const execute = promisify(execFile);
@@ -36,7 +37,15 @@ test("three processes that start at once on an empty database migrate it once", 
   const script = fileURLToPath(new URL("migrate-once.ts", import.meta.url));
   const run = () =>
     execute(process.execPath, [script, ownerUrl, "test_counters_app", countersSchema.migrations.href]);
-  const outputs = (await Promise.all([run(), run(), run()])).map(({ stdout }) => stdout);
+  const holder = new pg.Client({ connectionString: ownerUrl });
+  await holder.connect();
+  await holder.query("select pg_advisory_lock(1)");
+  const running = Promise.all([run(), run(), run()]);
+  const waiting = `select from pg_locks where locktype = 'advisory' and not granted
+                     and database = (select oid from pg_database where datname = current_database())`;
+  await eventually(async () => expect(await runSql(ownerUrl, waiting)).toHaveLength(3));
+  await holder.end();
+  const outputs = (await running).map(({ stdout }) => stdout);
   expect(outputs.join("").match(/0001-chassis/g)).toHaveLength(1);
   expect(outputs.join("").match(/0001-counters/g)).toHaveLength(1);
   expect(await migrationsOf(ownerUrl, "migrations_kit")).toEqual(["0001-chassis"]);
