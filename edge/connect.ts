@@ -17,6 +17,7 @@ import {
 } from "@connectrpc/connect-node";
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
 import { sendProblem } from "./answer.ts";
+import { destinationOf } from "./backend-choice.ts";
 import type { CallListener, Outcome } from "./call.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
@@ -28,6 +29,7 @@ import type { Procedure } from "./route-table.ts";
 import { isClientStream } from "./rules.ts";
 import { backendMetadata, type Runtime } from "./runtime.ts";
 import { encodeStatusDetails } from "./status-details.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** Serves one request of the Connect or gRPC-Web protocol. */
 export type ConnectServer = (context: RestContext, path: string) => void;
@@ -191,10 +193,11 @@ function start(
   context: HandlerContext,
   listener: CallListener,
 ) {
-  const { exchange } = servingOf(context).context;
+  const serving = servingOf(context);
+  const { exchange } = serving.context;
   const bytes = toBinary(procedure.method.input, message);
   exchange.requestBytes = bytes.length;
-  const call = procedure.upstream.call(
+  const call = choose(serving, procedure, bytes).call(
     {
       path: procedure.path,
       metadata: backendMetadata(runtime, exchange),
@@ -207,6 +210,14 @@ function start(
   );
   context.signal.addEventListener("abort", () => call.cancel());
   return call;
+}
+
+function choose(serving: Serving, { destination }: Procedure, message: Uint8Array): Upstream {
+  try {
+    return destinationOf(destination, message);
+  } catch (thrown) {
+    throw refuse(serving, toEdgeError(thrown));
+  }
 }
 
 function decode(method: DescMethod, bytes: Uint8Array): Message {

@@ -5,18 +5,21 @@ import {
   type DescService,
   type Registry,
 } from "@bufbuild/protobuf";
+import { resolveBackend } from "./backend-choice.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { EdgeError, type EdgeErrorInit } from "./edge-error.ts";
 import { defaultLimits } from "./limits.ts";
 import { type Listener, startListener } from "./listener.ts";
 import { createHeaderFilter } from "./metadata.ts";
-import type { EdgeLimits, EdgeOptions, ResolvedPolicy, Route } from "./options.ts";
+import type { Backend, EdgeLimits, EdgeOptions, ResolvedPolicy, Route } from "./options.ts";
 import { compileRouteTable, type Procedure } from "./route-table.ts";
 import type { Runtime } from "./runtime.ts";
 import { Upstream } from "./upstream.ts";
 
 export type { EdgeError, EdgeErrorInit, Violation } from "./edge-error.ts";
 export type {
+  Backend,
+  BackendChoice,
   CorsOptions,
   EdgeCall,
   EdgeLimits,
@@ -52,13 +55,9 @@ export function createEdge(options: EdgeOptions): Edge {
   const limits: EdgeLimits = { ...defaultLimits, ...options.limits };
   const registry = asRegistry(options.registry);
   const upstreams = new Map<string, Upstream>();
+  const upstreamAt = (address: string) => upstreamFor(address, limits, upstreams);
   const procedures = servicesOf(registry, options).flatMap((service) =>
-    proceduresOf(
-      service,
-      options,
-      limits,
-      upstreamFor(options.backendFor(service).address, limits, upstreams),
-    ),
+    proceduresOf(service, options, limits, upstreamAt),
   );
   const table = compileRouteTable(procedures, registry, options.ignoredQueryParameters ?? ["utm_*"]);
   const runtime: Runtime = {
@@ -122,17 +121,19 @@ function proceduresOf(
   service: DescService,
   options: EdgeOptions,
   limits: EdgeLimits,
-  upstream: Upstream,
+  upstreamAt: (address: string) => Upstream,
 ): Procedure[] {
+  const backend: Backend = options.backendFor(service);
   return service.methods
-    .map((method) => ({
+    .map((method) => ({ method, policy: resolvePolicy(method, options, limits) }))
+    .filter(({ policy }) => policy.exposed)
+    .map(({ method, policy }) => ({
       method,
       service,
       path: `/${service.typeName}/${method.name}`,
-      policy: resolvePolicy(method, options, limits),
-      upstream,
-    }))
-    .filter((procedure) => procedure.policy.exposed);
+      policy,
+      destination: resolveBackend(method, backend, upstreamAt),
+    }));
 }
 
 function resolvePolicy(method: DescMethod, options: EdgeOptions, limits: EdgeLimits): ResolvedPolicy {

@@ -100,6 +100,19 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
+/** Where calls go: `http://host:port`, gRPC over cleartext HTTP/2; or to one of several that the request chooses. */
+export type Backend = { readonly address: string } | BackendChoice;
+
+/** Several backends behind one contract: a string field of the request says which one is meant. */
+export interface BackendChoice {
+  /** The field's proto name; each request of the service has it. */
+  readonly byField: string;
+  /** Addresses by the field's value. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** How a value without an address is refused; default 404 BACKEND_UNKNOWN. */
+  readonly unknown?: (value: string) => EdgeError;
+}
+
 /** Bounds of the edge itself; every one has a default in `limits.ts`. */
 export interface EdgeLimits {
   readonly maxTimeoutMs: number;
@@ -138,8 +151,8 @@ export interface EdgeOptions {
   readonly registry: Registry | readonly DescFile[];
   /** Which services to serve; default: all in the registry. */
   readonly services?: (service: DescService) => boolean;
-  /** Where a service lives: `http://host:port`, gRPC over cleartext HTTP/2. */
-  readonly backendFor: (service: DescService) => { readonly address: string };
+  /** Where a service lives. */
+  readonly backendFor: (service: DescService) => Backend;
   readonly policyFor?: (method: DescMethod) => MethodPolicy | undefined;
   /** Called first for every request, matched or not; must not throw. */
   readonly onRequest?: (request: EdgeRequest) => void;

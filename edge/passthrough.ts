@@ -1,14 +1,17 @@
 import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Destinations } from "./backend-choice.ts";
 import { failed } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
+import { messageTooLarge, readFirstMessage } from "./first-message.ts";
 import { Code, isInternalCode } from "./grpc-code.ts";
 import { MessageMeter } from "./message-meter.ts";
 import type { Procedure } from "./route-table.ts";
 import { backendMetadata, type Runtime } from "./runtime.ts";
 import { encodeStatusDetails } from "./status-details.ts";
+import { Upstream } from "./upstream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 
@@ -101,17 +104,38 @@ class Passthrough {
       this.refuse(toEdgeError(error));
       return;
     }
-    const opened = procedure.upstream.stream(this.#headers(procedure, timeoutMs));
-    if (typeof opened === "string") {
-      this.refuse(errorOfOutcome(failed(opened, "no connection to the backend")));
-      return;
-    }
     this.#timer = setTimeout(
       () => this.refuse(errorOfOutcome(failed("deadline", "the deadline has passed"))),
       timeoutMs,
     );
+    const { destination, policy } = procedure;
+    const headers = this.#headers(procedure, timeoutMs);
+    if (destination instanceof Upstream) this.#connect(destination, headers, []);
+    else
+      readFirstMessage(this.#stream, policy.maxRequestBytes, {
+        onMessage: ({ message, chunks }) => this.#choose(destination, message, headers, chunks),
+        onFault: (error) => this.refuse(error),
+      });
+  }
+
+  #choose(among: Destinations, message: Buffer, headers: readonly string[], chunks: readonly Buffer[]): void {
+    try {
+      this.#connect(among.choose(message), headers, chunks);
+    } catch (error) {
+      this.refuse(toEdgeError(error));
+    }
+  }
+
+  /** `chunks` came before the backend was known. */
+  #connect(backend: Upstream, headers: readonly string[], chunks: readonly Buffer[]): void {
+    const opened = backend.stream(headers);
+    if (typeof opened === "string") {
+      this.refuse(errorOfOutcome(failed(opened, "no connection to the backend")));
+      return;
+    }
     this.#upstream = opened.stream;
-    this.#join(opened.stream);
+    for (const chunk of chunks) this.#onRequestData(opened.stream, chunk);
+    if (!this.#over) this.#join(opened.stream);
   }
 
   #headers(procedure: Procedure, timeoutMs: number): string[] {
@@ -153,7 +177,7 @@ class Passthrough {
   #onRequestData(upstream: ClientHttp2Stream, chunk: Buffer): void {
     this.#exchange.requestBytes += chunk.length;
     if (!this.#meter.admits(chunk)) {
-      this.refuse(tooLarge());
+      this.refuse(messageTooLarge());
       return;
     }
     if (!upstream.destroyed && !upstream.write(chunk)) this.#stream.pause();
@@ -226,12 +250,4 @@ function trailersOf(error: EdgeError): Record<string, string> {
     "grpc-message": encodeURIComponent(text).replaceAll("%20", " "),
     "grpc-status-details-bin": Buffer.from(encodeStatusDetails(error)).toString("base64"),
   };
-}
-
-function tooLarge(): EdgeError {
-  return new EdgeError({
-    code: Code.RESOURCE_EXHAUSTED,
-    reason: "REQUEST_TOO_LARGE",
-    message: "the message is too large",
-  });
 }

@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { sendAnswer, sendProblem } from "./answer.ts";
+import { destinationOf } from "./backend-choice.ts";
 import type { Call } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
@@ -124,7 +125,7 @@ class RestCall {
     if (this.#over) return;
     const { exchange, request, runtime } = this.#context;
     const { entry, segments } = this.#match;
-    const { method, path, policy, upstream } = entry.procedure;
+    const { method, path, policy, destination } = entry.procedure;
     try {
       const contentType = request.headers["content-type"];
       const message = encodeRequest(
@@ -137,6 +138,7 @@ class RestCall {
         exchange.header("connect-timeout-ms"),
         policy.maxTimeoutMs,
       );
+      const upstream = destinationOf(destination, message);
       const responder = answersInStream(method)
         ? streamResponder(this.#context, entry)
         : unaryResponder(this.#context, entry);

@@ -1,11 +1,11 @@
 import type { DescMethod, DescService, Registry } from "@bufbuild/protobuf";
+import type { Destination } from "./backend-choice.ts";
 import { Matcher } from "./matcher.ts";
 import type { ResolvedPolicy, Route } from "./options.ts";
 import { createQueryReader } from "./query.ts";
 import type { RequestShape } from "./request-message.ts";
 import { createResponseEncoder, type ResponseEncoder } from "./response-message.ts";
 import { type CheckedRule, readRules } from "./rules.ts";
-import type { Upstream } from "./upstream.ts";
 
 /** An RPC as the edge serves it. */
 export interface Procedure {
@@ -14,7 +14,7 @@ export interface Procedure {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly policy: ResolvedPolicy;
-  readonly upstream: Upstream;
+  readonly destination: Destination;
 }
 
 /** A REST binding with everything computed that does not depend on the request. */

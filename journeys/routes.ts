@@ -1,6 +1,8 @@
 // Every REST route, with a request that succeeds and one that is refused.
 
 import { createHmac } from "node:crypto";
+import { newId } from "#kit/ids/ids.ts";
+import { runSql } from "#kit/testing/tests/parts.ts";
 import { buy, type Goods, type Person, purchaseBody, readOrder, type Shop } from "./shop.ts";
 
 /** A case's request; the verb is the route's. */
@@ -32,6 +34,8 @@ export interface Scene {
   readonly orderId: string;
   readonly paymentId: string;
   readonly shipmentId: string;
+  /** Of inventory. */
+  readonly deadLetterId: string;
 }
 
 /** Sets the scene: a product, and a customer who has bought one piece of it. */
@@ -39,7 +43,19 @@ export async function setScene(shop: Shop): Promise<Scene> {
   const [buyer, goods] = await Promise.all([shop.person(), shop.sell(1_000)]);
   const { orderId } = await buy(shop, buyer, { goods });
   const { paymentId, shipmentId } = await readOrder(shop, buyer, orderId);
-  return { shop, buyer, staff: shop.staff, goods, orderId, paymentId, shipmentId };
+  const deadLetterId = await setAside(shop);
+  return { shop, buyer, staff: shop.staff, goods, orderId, paymentId, shipmentId, deadLetterId };
+}
+
+/** Leaves a dead letter with inventory. */
+async function setAside({ processes }: Shop): Promise<string> {
+  const deadLetterId = newId("letter");
+  const columns = `dead_letter_id, consumer, event_id, payload_digest, stream, subject, event_type, aggregate_id,
+    aggregate_version, reason, message, deliveries, headers, payload, created_at`;
+  const values = `'${deadLetterId}', 'inventory_souk_orders_v1', '', '', '', '', '', '', 0, 'R', 'M', 1, '{}', '', now()`;
+  const { ownerUrl } = processes.databases.inventory ?? { ownerUrl: "" };
+  await runSql(ownerUrl, `insert into kit.dead_letters (${columns}) values (${values})`);
+  return deadLetterId;
 }
 
 /** Sentences on what a table lacks: routes without both cases, and cases of routes that do not exist. */
@@ -254,6 +270,26 @@ const shippingCases: RouteCases = {
   },
 };
 
+const operatorCases: RouteCases = {
+  "GET /v1/ops/{service}/dead-letters": {
+    success: ok(({ staff }) => ({ path: "/v1/ops/inventory/dead-letters", token: staff.token })),
+    refusal: refused(404, "SERVICE_UNKNOWN", ({ staff }) => ({
+      path: "/v1/ops/laundry/dead-letters",
+      token: staff.token,
+    })),
+  },
+  "GET /v1/ops/{service}/dead-letters/{dead_letter_id}": {
+    success: ok(({ staff, deadLetterId }) => ({
+      path: `/v1/ops/inventory/dead-letters/${deadLetterId}`,
+      token: staff.token,
+    })),
+    refusal: refused(404, "DEAD_LETTER_NOT_FOUND", ({ staff }) => ({
+      path: `/v1/ops/orders/dead-letters/letter_${unknownId}`,
+      token: staff.token,
+    })),
+  },
+};
+
 /** The shop's routes. */
 export const routeCases: RouteCases = {
   ...catalogCases,
@@ -261,4 +297,5 @@ export const routeCases: RouteCases = {
   ...orderCases,
   ...paymentCases,
   ...shippingCases,
+  ...operatorCases,
 };

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, beforeEach, onTestFailed } from "vitest";
 import { eventually } from "#kit/testing/testing.ts";
 import { orderBody } from "../tools/client/order-body.ts";
-import { CUSTOMER_SCOPES, fetchToken } from "../tools/client/tokens.ts";
+import { CUSTOMER_SCOPES, fetchToken, OPERATOR_SCOPES } from "../tools/client/tokens.ts";
 import { followOrder, type Progress } from "../tools/order/buy.ts";
 import { urlOf } from "../tools/start/processes.ts";
 import { followLogs } from "./logs.ts";
@@ -51,7 +51,7 @@ export interface Shop {
   readonly processes: Processes;
   readonly gatewayUrl: string;
   readonly issuerUrl: string;
-  /** May change products and stock, and read payments' ledgers. */
+  /** May change products and stock, read payments' ledgers, and what operators may. */
   readonly staff: Person;
   /** A person nobody has seen before; a customer where no scopes are named. */
   person(scope?: string): Promise<Person>;
@@ -81,7 +81,7 @@ export interface ShownOrder {
   readonly total: { readonly amountMinor: string };
 }
 
-const staffScopes = "catalog:write inventory:read inventory:write payments:refund payments:read";
+const staffScopes = `catalog:write inventory:read inventory:write payments:refund payments:read ${OPERATOR_SCOPES}`;
 const generous = { RATE_LIMIT_PER_SECOND: "100000", RATE_LIMIT_BURST: "100000" };
 
 /** Has a shop started before the tests of this file and stopped after them; a failed test shows what the shop logged. */

@@ -17,7 +17,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     http: [],
     paging: [],
   },
-  { outbox: ["relay"], inbox: ["consume"], idempotency: [] },
+  { outbox: ["relay"], inbox: ["consume", "dead-letters"], idempotency: [] },
   { saga: ["definition"] },
   { service: ["handlers"] },
   { testing: ["foreign-events"] },

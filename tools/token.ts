@@ -1,7 +1,7 @@
 // `npm run token`: prints a token for a person, good for 15 minutes.
 
 import { parseArgs } from "node:util";
-import { CUSTOMER_SCOPES, DEMO_CUSTOMER, fetchToken } from "./client/tokens.ts";
+import { CUSTOMER_SCOPES, DEMO_CUSTOMER, fetchToken, OPERATOR_SCOPES } from "./client/tokens.ts";
 import { readDataDir } from "./start/flags.ts";
 import { findRunningShop } from "./start/ports-file.ts";
 
@@ -10,6 +10,7 @@ const HELP = `Prints an access token of the running shop's development issuer; o
   npm run --silent token                                      for the demo customer
   npm run --silent token -- --sub user_01j2mdhkv3fh3r8q5w9x7y4zac
   npm run --silent token -- --scope "catalog:write inventory:write" --roles operator
+  npm run --silent token -- --scope "${OPERATOR_SCOPES}" --roles operator
   npm run --silent token -- --data-dir path                   of the shop of another folder (or SOUK_DATA_DIR)
 
 Without flags: --sub ${DEMO_CUSTOMER} --roles customer

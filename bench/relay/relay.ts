@@ -119,7 +119,7 @@ const countPending = statement(
 async function drainOutbox({ db, nats, log }: Bench): Promise<number> {
   const stop = new AbortController();
   const startedAt = performance.now();
-  const running = createRelay({ db, nats, log, metrics: createMetrics(), stream }).run(stop.signal);
+  const running = createRelay({ db, nats, log, metrics: createMetrics() }).run(stop.signal);
   while ((await db.query<{ pending: boolean }>(countPending))[0]?.pending) {
     if (performance.now() - startedAt > drainedWithinMs)
       throw new Error("the outbox was not drained in time");

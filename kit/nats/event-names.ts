@@ -38,6 +38,9 @@ export function eventName(desc: DescMessage, prefix: string): EventName {
 /** Name of the stream that holds the events of a file's package. */
 export const streamName = (file: DescFile, prefix: string) => packageOf(file, prefix).replaceAll(".", "_");
 
+/** Name of the stream that an event's subject belongs to. */
+export const streamOf = (subject: string) => subject.slice(0, subject.lastIndexOf(".")).replaceAll(".", "_");
+
 /** The subjects of all events of a file's package. */
 export const streamSubjects = (file: DescFile, prefix: string) => `${packageOf(file, prefix)}.*`;
 

@@ -1,4 +1,5 @@
 import { headers as natsHeaders } from "@nats-io/transport-node";
+import { streamOf } from "#kit/nats/event-names.ts";
 import type { Nats } from "#kit/nats/nats.ts";
 import type { Database, Session } from "#kit/postgres/postgres.ts";
 import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
@@ -27,8 +28,6 @@ export interface RelayOptions {
   readonly nats: Nats;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** The stream all of this service's events belong to. */
-  readonly stream: string;
 }
 
 /** As many events are read and published side by side at once: beyond 500 the drain rate no longer rises. */
@@ -109,16 +108,12 @@ interface BatchRow {
 type Backlog = "more" | "unready" | "none";
 
 /** Publishes one batch and moves the cursor behind it. */
-async function relayBatch(
-  { nats, stream }: RelayOptions,
-  session: Session,
-  cursor: Cursor,
-): Promise<Backlog> {
+async function relayBatch({ nats }: RelayOptions, session: Session, cursor: Cursor): Promise<Backlog> {
   const rows = await session.query<BatchRow>(selectBatch, [cursor.xid, cursor.seq, batchSize]);
   const ready = rows.filter((row) => row.ready);
   const last = ready.at(-1);
   if (last) {
-    await Promise.all(ready.map((row) => publish(nats, stream, row)));
+    await Promise.all(ready.map((row) => publish(nats, row)));
     await session.query(moveCursor, [last.xid, last.seq]);
     Object.assign(cursor, { xid: last.xid, seq: last.seq });
   }
@@ -126,13 +121,13 @@ async function relayBatch(
   return rows.length === batchSize ? "more" : "none";
 }
 
-async function publish(nats: Nats, stream: string, row: BatchRow) {
+async function publish(nats: Nats, row: BatchRow) {
   const headers = natsHeaders();
   for (const name in row.headers) headers.set(name, row.headers[name] ?? "");
   await nats.jetstream.publish(row.subject, row.payload, {
     msgID: row.event_id,
     headers,
-    expect: { streamName: stream },
+    expect: { streamName: streamOf(row.subject) },
     timeout: publishTimeoutMs,
   });
 }

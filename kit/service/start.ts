@@ -1,3 +1,5 @@
+import type { DescFile } from "@bufbuild/protobuf";
+import { file_souk_ops_v1_events } from "#gen/souk/ops/v1/events_pb.ts";
 import { createServiceToken, createTokenVerifier } from "#kit/auth/auth.ts";
 import { createCache } from "#kit/cache/cache.ts";
 import type { ServiceConfig } from "#kit/config/config.ts";
@@ -15,6 +17,7 @@ import { type Logger, type Metrics, startSidePort, startTracing } from "#kit/tel
 import { delay } from "#kit/time/time.ts";
 import { bindHandlers } from "./bind.ts";
 import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
+import { operationRpcs } from "./operations/operations.ts";
 
 /** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
 interface Parts<Config extends ServiceConfig> {
@@ -65,10 +68,12 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
     stopping.abort();
     await loops.ended;
   });
+  const { consumers = [] } = wiring;
+  const operations = operationRpcs({ service: definition.name, db, engine, consumers });
   const server = createRpcServer({
     host: config.host,
     port: config.port,
-    services: wiring.rpcs.map((rpcs) => bindHandlers(rpcs, db)),
+    services: [...wiring.rpcs, ...operations].map((rpcs) => bindHandlers(rpcs, db)),
     verify: createTokenVerifier({ issuer: config.tokenIssuer }).verify,
     log,
     metrics,
@@ -157,14 +162,13 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
   const { db, nats, wiring, engine } = loopParts;
   const { signal } = stopping;
   const loops = [engine.run(signal), ...(wiring.jobs ?? []).map((job) => runJob(job, log, signal))];
-  const own = wiring.rpcs[0]?.descriptor.file;
-  if (own) {
-    const stream = streamName(own, config.eventPrefix);
-    await ensureStream(nats, { name: stream, subjects: streamSubjects(own, config.eventPrefix) });
-    const relay = createRelay({ db, nats, log, metrics, stream });
-    openOutbox(db, { source: definition.name, prefix: config.eventPrefix, onCommitted: relay.wake });
-    loops.push(relay.run(signal));
+  for (const file of announcedBy(wiring)) {
+    const subjects = streamSubjects(file, config.eventPrefix);
+    await ensureStream(nats, { name: streamName(file, config.eventPrefix), subjects });
   }
+  const relay = createRelay({ db, nats, log, metrics });
+  openOutbox(db, { source: definition.name, prefix: config.eventPrefix, onCommitted: relay.wake });
+  loops.push(relay.run(signal));
   const consumers = wiring.consumers ?? [];
   const service = definition.name;
   loops.push(
@@ -173,6 +177,12 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
   // In an object, since an async function would wait for a promise that it returns.
   return { ended: Promise.all(loops) };
 }
+
+/** The packages whose events a service announces: its own contract's, and what its operators do. */
+const announcedBy = ({ rpcs }: Wiring): DescFile[] => [
+  ...rpcs.slice(0, 1).map(({ descriptor }) => descriptor.file),
+  file_souk_ops_v1_events,
+];
 
 async function runJob(job: Job, log: Logger, signal: AbortSignal) {
   while (!signal.aborted) {

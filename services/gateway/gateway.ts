@@ -1,6 +1,9 @@
-import { createEdge, type Edge, type Settled } from "#edge/edge.ts";
+import type { DescService } from "@bufbuild/protobuf";
+import { type Backend, createEdge, type Edge, type Settled } from "#edge/edge.ts";
+import { ErrorReason, ErrorReasonSchema } from "#gen/souk/ops/v1/errors_pb.ts";
 import { createTokenVerifier } from "#kit/auth/auth.ts";
 import type { Environment } from "#kit/config/config.ts";
+import { serviceError } from "#kit/errors/errors.ts";
 import type { RunningService } from "#kit/service/service.ts";
 import {
   createLogger,
@@ -11,8 +14,8 @@ import {
 } from "#kit/telemetry/telemetry.ts";
 import { admit, nameRequest } from "./admission.ts";
 import { type GatewayConfig, readConfig } from "./config.ts";
-import { edgePolicyFor, publicServices } from "./policy.ts";
-import { refineProblem } from "./problems.ts";
+import { edgePolicyFor, operatorServices, publicServices } from "./policy.ts";
+import { refineProblem, toEdgeError } from "./problems.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit.ts";
 
 /** Starts the gateway: edge plus policy. It is ready when its port is open; a backend that is away is a 503. */
@@ -59,9 +62,9 @@ interface GatewayParts {
 export function createGatewayEdge(config: GatewayConfig, { rateLimit, log, metrics }: GatewayParts): Edge {
   const admission = { verifier: createTokenVerifier({ issuer: config.tokenIssuer }), rateLimit };
   return createEdge({
-    registry: [...publicServices.keys()].map((service) => service.file),
-    services: (service) => publicServices.has(service),
-    backendFor: (service) => ({ address: config.backends[publicServices.get(service) ?? "orders"] }),
+    registry: [...publicServices.keys(), ...operatorServices].map((service) => service.file),
+    services: (service) => publicServices.has(service) || operatorServices.has(service),
+    backendFor: (service) => backendFor(service, config),
     policyFor: edgePolicyFor,
     onRequest: nameRequest,
     admit: (call) => admit(admission, call),
@@ -77,6 +80,19 @@ export function createGatewayEdge(config: GatewayConfig, { rateLimit, log, metri
     limits: { drainTimeoutMs: config.drainTimeoutMs },
   });
 }
+
+function backendFor(service: DescService, { backends }: GatewayConfig): Backend {
+  if (operatorServices.has(service))
+    return { byField: "service", addresses: backends, unknown: serviceUnknown };
+  return { address: backends[publicServices.get(service) ?? "orders"] };
+}
+
+const serviceUnknown = (name: string) =>
+  toEdgeError(
+    serviceError(ErrorReasonSchema, ErrorReason.SERVICE_UNKNOWN, "There is no service of this name.", {
+      metadata: { service: name },
+    }),
+  );
 
 function report(
   { request, method, route, httpStatus, code, reason, durationMs, error }: Settled,

@@ -4,10 +4,11 @@ import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { Audience } from "#gen/souk/options/v1/options_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
-import { edgePolicyFor, policyOf, publicServices } from "./policy.ts";
+import { edgePolicyFor, operatorServices, policyOf, publicServices } from "./policy.ts";
 
 const { placeOrder, getOrder, watchOrder } = OrdersService.method;
-const allMethods = [...publicServices.keys()].flatMap((service) => service.methods);
+const operatorMethods = [...operatorServices].flatMap((service) => service.methods);
+const allMethods = [...publicServices.keys()].flatMap((service) => service.methods).concat(operatorMethods);
 
 describe("the edge is told of a method", () => {
   test("what its contract says", () => {
@@ -64,6 +65,14 @@ test("every service behind the gateway is named after the package of its contrac
   for (const [service, backend] of publicServices)
     expect(service.file.proto.package).toBe(`souk.${backend}.v1`);
   expect(publicServices.size).toBe(5);
+});
+
+test("every operators' method names the service it is for, and asks for a scope of operators", () => {
+  expect(operatorMethods.length).toBeGreaterThan(1);
+  for (const method of operatorMethods) {
+    expect(method.input.fields.find(({ name }) => name === "service")).toMatchObject({ number: 1 });
+    expect(policyOf(method).scopes).toEqual([expect.stringMatching(/^ops:[a-z-]+$/)]);
+  }
 });
 
 test("a method's policy is read once", () => {

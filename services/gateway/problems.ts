@@ -4,6 +4,7 @@ import { createEdgeError, type EdgeError, type Problem } from "#edge/edge.ts";
 import { ErrorReasonSchema as catalogReasons } from "#gen/souk/catalog/v1/errors_pb.ts";
 import { ErrorReasonSchema as commonReasons } from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReasonSchema as inventoryReasons } from "#gen/souk/inventory/v1/errors_pb.ts";
+import { ErrorReasonSchema as opsReasons } from "#gen/souk/ops/v1/errors_pb.ts";
 import { reason as reasonOption } from "#gen/souk/options/v1/options_pb.ts";
 import { ErrorReasonSchema as ordersReasons } from "#gen/souk/orders/v1/errors_pb.ts";
 import { ErrorReasonSchema as paymentsReasons } from "#gen/souk/payments/v1/errors_pb.ts";
@@ -11,15 +12,22 @@ import { ErrorReasonSchema as shippingReasons } from "#gen/souk/shipping/v1/erro
 import { toServiceError } from "#kit/errors/errors.ts";
 
 const statuses = new Map(
-  [commonReasons, catalogReasons, inventoryReasons, ordersReasons, paymentsReasons, shippingReasons].flatMap(
-    (schema) =>
-      schema.values
-        .filter((value) => hasOption(value, reasonOption) && getOption(value, reasonOption).httpStatus > 0)
-        .map((value) => {
-          const domain = `${schema.file.proto.package.split(".")[1]}.souk`;
-          const reason = value.name.slice("ERROR_REASON_".length);
-          return [`${domain}/${reason}`, getOption(value, reasonOption).httpStatus] as const;
-        }),
+  [
+    commonReasons,
+    catalogReasons,
+    inventoryReasons,
+    opsReasons,
+    ordersReasons,
+    paymentsReasons,
+    shippingReasons,
+  ].flatMap((schema) =>
+    schema.values
+      .filter((value) => hasOption(value, reasonOption) && getOption(value, reasonOption).httpStatus > 0)
+      .map((value) => {
+        const domain = `${schema.file.proto.package.split(".")[1]}.souk`;
+        const reason = value.name.slice("ERROR_REASON_".length);
+        return [`${domain}/${reason}`, getOption(value, reasonOption).httpStatus] as const;
+      }),
   ),
 );
 

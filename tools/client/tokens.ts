@@ -4,6 +4,9 @@ export const DEMO_CUSTOMER = "user_01j2mdhkv3fh3r8q5w9x7y4zab";
 /** Everything a customer may do. */
 export const CUSTOMER_SCOPES = "orders:create orders:read orders:cancel payments:read shipping:read";
 
+/** Everything an operator may see and do by hand. */
+export const OPERATOR_SCOPES = "ops:dead-letters ops:sagas ops:outbox ops:reconciliation";
+
 /** Whose token is asked for, and what it allows. */
 export type TokenRequest = { sub: string; scope: string; roles: string };
 

@@ -108,6 +108,22 @@ describe("a request", () => {
       });
   });
 
+  test("of an operator goes to the service it names, and nowhere where there is none", async () => {
+    const operator = bearer(await fetchTestToken({ sub: "user_operator", scope: "ops:dead-letters" }));
+    expect(await get("/v1/ops/orders/dead-letters", operator)).toMatchObject({
+      status: 503,
+      problem: { reason: "BACKEND_UNREACHABLE" },
+    });
+    expect(await get("/v1/ops/laundry/dead-letters", operator)).toMatchObject({
+      status: 404,
+      problem: { reason: "SERVICE_UNKNOWN", domain: "ops.souk", metadata: { service: "laundry" } },
+    });
+    expect(await get("/v1/ops/orders/dead-letters", bearer(token))).toMatchObject({
+      status: 403,
+      problem: { reason: "SCOPE_MISSING", metadata: { scope: "ops:dead-letters" } },
+    });
+  });
+
   test("for what only services may call finds nothing, in any protocol", async () => {
     const own = bearer(await fetchTestToken({ service: "orders" }));
     const ask = (contentType: string) =>
