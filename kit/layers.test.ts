@@ -18,7 +18,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     paging: [],
   },
   { outbox: ["relay"], inbox: ["consume", "dead-letters"], idempotency: [] },
-  { saga: ["definition"] },
+  { saga: ["definition", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
   { testing: ["foreign-events"] },
 ];

@@ -177,6 +177,8 @@ export interface ServiceConfig extends ProcessConfig {
   readonly eventPrefix: string;
   /** SAGA_LEASE_MS, default 10 000: how long a dead replica's sagas lie before another takes them over. */
   readonly sagaLeaseMs: number;
+  /** RECONCILIATION_GRACE_MS, default 60 000: how long a record must have been at rest before it is compared. */
+  readonly reconciliationGraceMs: number;
 }
 
 /** Reads {@link ProcessConfig}; throws {@link ConfigError}. */
@@ -198,6 +200,11 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
     clientSecret: reader.secret("CLIENT_SECRET"),
     eventPrefix: reader.text("EVENT_PREFIX", "souk"),
     sagaLeaseMs: reader.integer("SAGA_LEASE_MS", { default: 10_000, min: 100, max: 600_000 }),
+    reconciliationGraceMs: reader.integer("RECONCILIATION_GRACE_MS", {
+      default: 60_000,
+      min: 0,
+      max: 86_400_000,
+    }),
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isId, newId, newUuid } from "./ids.ts";
+import { isId, lowestId, newId, newUuid } from "./ids.ts";
 
 it("an id tells its kind", () => {
   expect(newId("order")).toMatch(/^order_[0-7][0-9a-hjkmnp-tv-z]{25}$/);
@@ -41,4 +41,14 @@ it("ids of later milliseconds sort behind earlier ones", async () => {
 
 it("event ids are UUIDs of version 7", () => {
   expect(newUuid()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+it("the lowest id of a time sorts before what is made from then on, and behind what was made before", async () => {
+  const before = newId("order");
+  const startedAt = Date.now();
+  await expect.poll(() => Date.now()).toBeGreaterThan(startedAt);
+  const lowest = lowestId("order", new Date());
+  expect(isId("order", lowest)).toBe(true);
+  expect([newId("order"), lowest, before].sort()).toEqual([before, lowest, expect.anything()]);
+  expect(lowestId("order", new Date(0))).toBe("order_0000000000e008000000000000");
 });

@@ -13,6 +13,12 @@ export function newUuid(): string {
   return randomUUIDv7();
 }
 
+/** The lowest id of that kind that can be made at a time: whatever is made from then on sorts behind it. */
+export function lowestId(prefix: string, at: Date): string {
+  const milliseconds = at.getTime().toString(16).padStart(12, "0");
+  return fromUUID(`${milliseconds.slice(0, 8)}-${milliseconds.slice(8)}-7000-8000-000000000000`, prefix);
+}
+
 // Base 32 without i, l, o, u; the first of 26 digits holds only three bits.
 const suffix = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 

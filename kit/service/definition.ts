@@ -3,6 +3,7 @@ import type { Cache } from "#kit/cache/cache.ts";
 import type { Environment, ServiceConfig } from "#kit/config/config.ts";
 import type { Consumer } from "#kit/inbox/inbox.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Reconciliation } from "#kit/reconciliation/definition.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import type { Saga, SagaDefinition } from "#kit/saga/definition.ts";
 import type { SagaStart } from "#kit/saga/saga.ts";
@@ -40,6 +41,8 @@ export interface Wiring {
   readonly consumers?: readonly Consumer[];
   readonly sagas?: readonly SagaDefinition<never>[];
   readonly jobs?: readonly Job[];
+  /** Records to be compared. A service with sagas also has `stuck-sagas`, which the kit adds. */
+  readonly reconciliations?: readonly Reconciliation[];
 }
 
 /** A service, as data. */

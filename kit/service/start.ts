@@ -10,6 +10,7 @@ import { openOutbox } from "#kit/outbox/outbox.ts";
 import { createRelay } from "#kit/outbox/relay.ts";
 import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
 import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
+import { createReconciler, type Reconciler } from "#kit/reconciliation/reconciliation.ts";
 import { createClient } from "#kit/rpc/client.ts";
 import { createRpcServer } from "#kit/rpc/server.ts";
 import { createSagaEngine, type SagaEngine } from "#kit/saga/saga.ts";
@@ -18,6 +19,7 @@ import { delay } from "#kit/time/time.ts";
 import { bindHandlers } from "./bind.ts";
 import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
 import { operationRpcs } from "./operations/operations.ts";
+import { measureSagas, stuckSagas } from "./stuck-sagas.ts";
 
 /** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
 interface Parts<Config extends ServiceConfig> {
@@ -62,8 +64,8 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
   const db = await openDatabase(parts);
   const nats = await connectNats({ url: config.natsUrl, name: definition.name, log });
   stack.defer(() => nats.close());
-  const { wiring, engine } = wire(parts, db);
-  const loops = await startLoops(parts, { db, nats, wiring, engine });
+  const { wiring, engine, reconciler } = wire(parts, db);
+  const loops = await startLoops(parts, { db, nats, wiring, engine, reconciler });
   stack.defer(async () => {
     stopping.abort();
     await loops.ended;
@@ -146,7 +148,15 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
     log,
     metrics,
   });
-  return { wiring, engine };
+  const reconciler = createReconciler({
+    db,
+    log,
+    metrics,
+    service: definition.name,
+    reconciliations: [...(wiring.reconciliations ?? []), ...stuckSagas(db, wiring.sagas ?? [])],
+    graceMs: config.reconciliationGraceMs,
+  });
+  return { wiring, engine, reconciler };
 }
 
 interface LoopParts {
@@ -154,14 +164,17 @@ interface LoopParts {
   readonly nats: Nats;
   readonly wiring: Wiring;
   readonly engine: SagaEngine;
+  readonly reconciler: Reconciler;
 }
 
 /** Starts what the service does by itself; `ended` settles when all of it has. */
 async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, loopParts: LoopParts) {
   const { definition, config, log, metrics, stopping } = parts;
-  const { db, nats, wiring, engine } = loopParts;
+  const { db, nats, wiring, engine, reconciler } = loopParts;
   const { signal } = stopping;
-  const loops = [engine.run(signal), ...(wiring.jobs ?? []).map((job) => runJob(job, log, signal))];
+  const sagas = wiring.sagas ?? [];
+  const jobs = [...(wiring.jobs ?? []), ...(sagas.length > 0 ? [measureSagas(db, sagas, metrics)] : [])];
+  const loops = [engine.run(signal), reconciler.run(signal), ...jobs.map((job) => runJob(job, log, signal))];
   for (const file of announcedBy(wiring)) {
     const subjects = streamSubjects(file, config.eventPrefix);
     await ensureStream(nats, { name: streamName(file, config.eventPrefix), subjects });

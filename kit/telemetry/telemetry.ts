@@ -86,6 +86,14 @@ export interface Metrics {
   consumerPending(consumer: string): GaugeHandle;
   /** sagas_in_flight. */
   sagasInFlight(saga: string): GaugeHandle;
+  /** sagas_oldest_step_age_seconds: since when the slowest saga in flight has made no step. */
+  sagasOldestStepAgeSeconds(saga: string): GaugeHandle;
+  /** reconciliation_findings_open. */
+  reconciliationFindingsOpen(reconciliation: string): GaugeHandle;
+  /** reconciliation_records_compared, by the last run. */
+  reconciliationRecordsCompared(reconciliation: string): GaugeHandle;
+  /** reconciliation_finished_at_seconds: when the last run ended, in seconds since 1970. */
+  reconciliationFinishedAt(reconciliation: string): GaugeHandle;
 }
 
 // From well below a cached read to the longest deadline of a unary method.
@@ -110,6 +118,14 @@ export function createMetrics(): Metrics {
   const requestSeconds = duration("http_server_duration_seconds", "Time from request to answer", "route");
   const consumers = gauge("consumer_pending_messages", "Events a consumer has yet to apply", "consumer");
   const sagas = gauge("sagas_in_flight", "Sagas this replica is advancing", "saga");
+  const oldestSteps = gauge("sagas_oldest_step_age_seconds", "Age of the oldest step under way", "saga");
+  const findings = gauge("reconciliation_findings_open", "Records that disagree", "reconciliation");
+  const compared = gauge(
+    "reconciliation_records_compared",
+    "Records the last run compared",
+    "reconciliation",
+  );
+  const finished = gauge("reconciliation_finished_at_seconds", "When the last run ended", "reconciliation");
   return {
     registry,
     rpcServerCalls: cacheByTwo((method, code) => served.labels(method, code)),
@@ -124,6 +140,10 @@ export function createMetrics(): Metrics {
     ),
     consumerPending: cacheByOne((consumer) => consumers.labels(consumer)),
     sagasInFlight: cacheByOne((saga) => sagas.labels(saga)),
+    sagasOldestStepAgeSeconds: cacheByOne((saga) => oldestSteps.labels(saga)),
+    reconciliationFindingsOpen: cacheByOne((name) => findings.labels(name)),
+    reconciliationRecordsCompared: cacheByOne((name) => compared.labels(name)),
+    reconciliationFinishedAt: cacheByOne((name) => finished.labels(name)),
   };
 }
 
