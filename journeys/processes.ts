@@ -33,7 +33,7 @@ export interface Processes {
 
 const repository = resolve(import.meta.dirname, "..");
 /** Kept between runs: stripping the types of every module anew would take longer than everything else. */
-const compileCacheDir = join(repository, "node_modules/.cache/souk-journeys");
+export const compileCacheDir = join(repository, "node_modules/.cache/souk-journeys");
 const readyWithinMs = 30_000;
 const stopWithinMs = 15_000;
 /** Whoever does not come up once need not be tried for long. */

@@ -1,6 +1,9 @@
 /** The person who buys from the command line. */
 export const DEMO_CUSTOMER = "user_01j2mdhkv3fh3r8q5w9x7y4zab";
 
+/** The person who settles from the command line what is stuck. */
+export const DEMO_OPERATOR = "user_01j2mdhkv3fh3r8q5w9x7y4zad";
+
 /** Everything a customer may do. */
 export const CUSTOMER_SCOPES = "orders:create orders:read orders:cancel payments:read shipping:read";
 

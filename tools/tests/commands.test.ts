@@ -63,3 +63,15 @@ test("npm start explains itself, and refuses a flag it does not know", async () 
     stderr: expect.stringContaining("--frehs"),
   });
 });
+
+test("npm run souk says that no shop runs, and refuses a command it does not know", async () => {
+  expect(await run("souk.ts", "dlq", "list", "--data-dir", folder)).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining("No shop is ready"),
+  });
+  expect(await run("souk.ts", "dlq", "burn")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no command "dlq burn"'),
+  });
+});

@@ -1,0 +1,30 @@
+// `npm run souk`: what an operator sees and does when something is stuck.
+
+import { WrongUse } from "./souk/command.ts";
+import { openDesk } from "./souk/desk.ts";
+import { readSoukFlags, type SoukFlags } from "./souk/flags.ts";
+
+const REFUSED = 1;
+const WRONG_USE = 2;
+
+await run().catch(complain);
+
+async function run(): Promise<void> {
+  const flags = readSoukFlags(process.argv.slice(2), process.env);
+  if ("help" in flags) console.log(flags.help);
+  else await act(flags);
+}
+
+async function act({ act: ask, json, desk }: Exclude<SoukFlags, { help: string }>): Promise<void> {
+  const { text, entries, refusals } = await ask(await openDesk(desk));
+  if (json) for (const entry of entries) console.log(JSON.stringify(entry));
+  // Where somebody could not say, nobody knows that there is nothing.
+  else if (text !== "" && (entries.length > 0 || refusals.length === 0)) console.log(text);
+  for (const refusal of refusals) console.error(refusal);
+  if (refusals.length > 0) process.exitCode = REFUSED;
+}
+
+function complain(error: Error): void {
+  console.error(error.message);
+  process.exitCode = error instanceof WrongUse ? WRONG_USE : REFUSED;
+}

@@ -1,0 +1,83 @@
+import { resolve } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { operatorServices } from "../../services/gateway/policy.ts";
+import type { Desk } from "./desk.ts";
+import { COMMANDS, readSoukFlags, SOUK_HELP } from "./flags.ts";
+
+const read = (line: string, env = {}) => readSoukFlags(line === "" ? [] : line.split(" "), env);
+const letter = "letter_01hzy3v8q0e9wb0c1a2d3f4g5h";
+
+test("without flags the running shop is asked, and a person reads the answer", () => {
+  expect(read("dlq list")).toMatchObject({
+    json: false,
+    desk: { gatewayUrl: undefined, token: undefined, dataDir: resolve(".souk") },
+  });
+});
+
+test("flags and environment say where the shop is, who asks and for whom to print", () => {
+  const env = { SOUK_GATEWAY: "http://shop:1", SOUK_TOKEN: "t", SOUK_DATA_DIR: "/shop" };
+  const desk = { gatewayUrl: "http://shop:1", token: "t", dataDir: "/shop" };
+  expect(read("dlq list --json", env)).toMatchObject({ json: true, desk });
+  expect(read("dlq list --gateway http://other:2 --data-dir /other", env)).toMatchObject({
+    desk: { gatewayUrl: "http://other:2", dataDir: "/other" },
+  });
+});
+
+test.each([
+  ["", "What to do?"],
+  ["lunch", 'There is no command "lunch"'],
+  ["dlq", 'There is no command "dlq". One of: dlq list'],
+  ["dlq burn", 'There is no command "dlq burn"'],
+  ["dlq list now", 'what is "now"?'],
+  ["dlq list --colour", "--colour"],
+  ["dlq list --service", "--service"],
+  ["dlq list --service Orders!", 'not "Orders!"'],
+  ["dlq list --status lost", "--status is one of waiting, replayed, discarded"],
+  ["dlq list --status constructor", "--status is one of"],
+  ["dlq list --limit 0", "--limit is a whole number"],
+  ["dlq list --limit 1e3", "--limit is a whole number"],
+  ["dlq list --gateway shop:8080", "--gateway is an address"],
+  ["dlq show", "DEAD_LETTER_ID is missing"],
+  ["--colour", "What to do?"],
+])('"%s" is wrong use, and said to be', (line, sentence) => {
+  expect(() => read(line)).toThrow(sentence);
+});
+
+test("the help names every command, and each command has its own", () => {
+  for (const { name, operands } of COMMANDS) {
+    expect(SOUK_HELP).toContain([name, ...operands].join(" "));
+    const { help } = read(`${name} --help`) as { help: string };
+    expect(help).toContain(`souk -- ${name}`);
+    expect(help).toContain("--json");
+  }
+  expect(read("--help")).toEqual({ help: SOUK_HELP });
+  expect(read("dlq -h")).toEqual({ help: SOUK_HELP });
+});
+
+const words: Readonly<Record<string, string>> = { DEAD_LETTER_ID: letter };
+
+/** What a command asks the shop for: every call is answered with what its contract says where nothing is set. */
+async function askedBy(line: string): Promise<string[]> {
+  const asked: string[] = [];
+  const ask: Desk["ask"] = async (method) => {
+    asked.push(method.name);
+    const answer = create(method.output);
+    for (const { localName, message, fieldKind } of method.output.fields) {
+      if (fieldKind === "message") Object.assign(answer, { [localName]: create(message) });
+    }
+    return answer;
+  };
+  const flags = read(line);
+  if ("act" in flags) await flags.act({ services: ["orders"], ask });
+  return asked;
+}
+
+test("every operators' call that the gateway passes on has a command", async () => {
+  const lines = COMMANDS.map(({ name, operands }) =>
+    [name, ...operands.map((operand) => words[operand])].join(" "),
+  );
+  const asked = new Set((await Promise.all(lines.map(askedBy))).flat());
+  const served = [...operatorServices].flatMap(({ methods }) => methods.map(({ name }) => name));
+  expect([...asked].sort()).toEqual(served.sort());
+});
