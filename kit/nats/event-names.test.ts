@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { StockLowSchema, StockReservedSchema } from "#gen/souk/inventory/v1/events_pb.ts";
 import { StockSchema } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { eventName, streamName, streamOf, streamSubjects } from "./event-names.ts";
+import { eventName, streamName, streamOf, streamSubjects, subjectsOf } from "./event-names.ts";
 
 test("an event's type is its message's name, and so is its subject under the shop's own prefix", () => {
   expect(eventName(StockLowSchema, "souk")).toEqual({
@@ -28,9 +28,10 @@ test("a package's stream takes the subjects of all its events", () => {
   expect(streamSubjects(StockLowSchema.file, "t1")).toBe("t1.inventory.v1.*");
 });
 
-test("a subject tells its stream", () => {
+test("a subject tells its stream, and the stream's subjects", () => {
   const { subject, stream } = eventName(StockReservedSchema, "t1");
   expect(streamOf(subject)).toBe(stream);
+  expect(subjectsOf(subject)).toBe(streamSubjects(StockReservedSchema.file, "t1"));
 });
 
 test("a message that is not declared to be an event has no event name", () => {

@@ -41,6 +41,9 @@ export const streamName = (file: DescFile, prefix: string) => packageOf(file, pr
 /** Name of the stream that an event's subject belongs to. */
 export const streamOf = (subject: string) => subject.slice(0, subject.lastIndexOf(".")).replaceAll(".", "_");
 
+/** The subjects of that stream. */
+export const subjectsOf = (subject: string) => `${subject.slice(0, subject.lastIndexOf("."))}.*`;
+
 /** The subjects of all events of a file's package. */
 export const streamSubjects = (file: DescFile, prefix: string) => `${packageOf(file, prefix)}.*`;
 

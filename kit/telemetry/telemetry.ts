@@ -82,6 +82,8 @@ export interface Metrics {
   readonly outboxPending: GaugeHandle;
   /** outbox_oldest_age_seconds. */
   readonly outboxOldestAgeSeconds: GaugeHandle;
+  /** outbox_horizon_age_seconds. */
+  readonly outboxHorizonAgeSeconds: GaugeHandle;
   /** consumer_pending_messages. */
   consumerPending(consumer: string): GaugeHandle;
   /** sagas_in_flight. */
@@ -137,6 +139,10 @@ export function createMetrics(): Metrics {
     outboxOldestAgeSeconds: gauge(
       "outbox_oldest_age_seconds",
       "Age of the oldest event not yet in the stream",
+    ),
+    outboxHorizonAgeSeconds: gauge(
+      "outbox_horizon_age_seconds",
+      "For how long one transaction, in whichever database of the server, has kept newer events waiting",
     ),
     consumerPending: cacheByOne((consumer) => consumers.labels(consumer)),
     sagasInFlight: cacheByOne((saga) => sagas.labels(saga)),

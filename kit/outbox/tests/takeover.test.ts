@@ -1,0 +1,110 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { StockLowSchema } from "#gen/souk/inventory/v1/events_pb.ts";
+import { announce } from "#kit/outbox/outbox.ts";
+import { lockRetryMs, silentHolderMs } from "#kit/outbox/relay-session.ts";
+import { statement } from "#kit/postgres/postgres.ts";
+import { eventually } from "#kit/testing/testing.ts";
+import { openParts, type Parts } from "#kit/testing/tests/parts.ts";
+import { holderOf, type RelayChild, startRelayChild } from "./relay-child.ts";
+
+let parts: Parts;
+let children: RelayChild[];
+
+beforeEach(async () => {
+  parts = await openParts();
+  children = [];
+  for (const name of ["relay-a", "relay-b"]) children.push(await startRelayChild(parts, name));
+});
+afterEach(async () => {
+  for (const child of children) await child.signal("SIGKILL");
+  await parts.close();
+});
+
+const tell = (sku: string) =>
+  parts.db.transaction(async (tx) => {
+    announce(tx, StockLowSchema, { sku, available: 1 }, { aggregateVersion: 1, correlationId: "corr" });
+  });
+const published = async () =>
+  (await parts.published()).map(({ data }) => fromBinary(StockLowSchema, data).sku);
+const holder = () => eventually(() => holderOf(parts, children));
+
+/** Milliseconds from the signal until another process has published an event. */
+async function takeoverAfter(signal: NodeJS.Signals) {
+  await tell("BEFORE");
+  await eventually(async () => expect(await published()).toContain("BEFORE"));
+  const former = await holder();
+  const signalledAt = performance.now();
+  await former.signal(signal);
+  await tell("AFTER");
+  await eventually(async () => expect(await published()).toContain("AFTER"), 20_000);
+  const tookMs = performance.now() - signalledAt;
+  expect((await holder()).name).not.toBe(former.name);
+  return { former, tookMs };
+}
+
+/** What a busy machine may add to what the relay's own numbers come to. */
+const busyMs = 10_000;
+
+describe("the active relay's process", () => {
+  test("killed: another one publishes within two seconds", async () => {
+    expect(lockRetryMs).toBeLessThan(2_000);
+    const { tookMs } = await takeoverAfter("SIGKILL");
+    expect(tookMs).toBeLessThan(lockRetryMs + busyMs);
+  });
+
+  test("stopped: the server ends its session, another one publishes within five seconds", async () => {
+    expect(silentHolderMs + lockRetryMs).toBeLessThan(5_000);
+    const { former, tookMs } = await takeoverAfter("SIGSTOP");
+    expect(tookMs).toBeLessThan(silentHolderMs + lockRetryMs + busyMs);
+    await former.signal("SIGCONT");
+    await tell("CONTINUED");
+    await eventually(async () => expect(await published()).toContain("CONTINUED"));
+    expect((await holder()).name).not.toBe(former.name);
+  });
+
+  test("idle for longer than a silent one may be: keeps its session", async () => {
+    const hasLasted = statement(
+      "test-lasting-holder",
+      `select from pg_stat_activity join pg_locks using (pid)
+        where locktype = 'advisory' and objsubid = 2 and granted and datname = current_database()
+          and now() - backend_start > $1 * interval '1 millisecond'`,
+    );
+    await eventually(
+      async () => expect(await parts.db.query(hasLasted, [silentHolderMs + 500])).toHaveLength(1),
+      20_000,
+    );
+  });
+});
+
+/** By hand with RELAY_KILLS=100; a few are enough to see that each path is passed. */
+const kills = Number(process.env.RELAY_KILLS ?? 5);
+
+test(`${kills} kills of the active relay under load lose no event`, {
+  timeout: 60_000 + kills * 3_000,
+}, async () => {
+  let writing = true;
+  let told = 0;
+  const writers = Array.from({ length: 4 }, async (_, writer) => {
+    for (let n = 0; writing; n += 1) {
+      await tell(`W${writer}-${n}`);
+      told += 1;
+    }
+  });
+  for (let kill = 0; kill < kills; kill += 1) {
+    const victim = await holder();
+    const before = told;
+    await eventually(() => expect(told).toBeGreaterThan(before + 20));
+    await victim.signal("SIGKILL");
+    children[children.indexOf(victim)] = await startRelayChild(parts, victim.name);
+  }
+  writing = false;
+  await Promise.all(writers);
+  const ids = `select event_id from kit.outbox`;
+  const committed = new Set((await parts.asOwner(ids)).map((row) => row.event_id));
+  expect(committed.size).toBe(told);
+  await eventually(async () => {
+    const seen = new Set((await parts.published()).map(({ headers }) => headers?.get("ce-id")));
+    expect(committed.difference(seen)).toEqual(new Set());
+  }, 20_000);
+});
