@@ -4,7 +4,8 @@ import { readConfig } from "../services/gateway/config.ts";
 import { createGatewayEdge } from "../services/gateway/gateway.ts";
 import { createRateLimit } from "../services/gateway/rate-limit.ts";
 import { urlOf } from "../tools/start/processes.ts";
-import { faultsOf, type RouteCase, routeCases, type Scene, setScene } from "./routes.ts";
+import type { RouteCase, Scene } from "./route-case.ts";
+import { faultsOf, routeCases, setScene } from "./routes.ts";
 import { buy, openShop } from "./shop.ts";
 
 const shop = openShop();

@@ -1,42 +1,18 @@
 // Every REST route, with a request that succeeds and one that is refused.
 
 import { createHmac } from "node:crypto";
-import { newId } from "#kit/ids/ids.ts";
-import { runSql } from "#kit/testing/tests/parts.ts";
-import { buy, type Goods, type Person, purchaseBody, readOrder, type Shop } from "./shop.ts";
-
-/** A case's request; the verb is the route's. */
-export interface CaseRequest {
-  readonly path: string;
-  readonly token?: string;
-  readonly key?: string;
-  readonly body?: object | string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** A request, and how it has to be answered. */
-export interface RouteCase {
-  readonly ask: (scene: Scene) => CaseRequest | Promise<CaseRequest>;
-  readonly status: number;
-  /** Of a refusal's problem document. */
-  readonly reason?: string;
-}
-
-/** Cases by route: `GET /v1/orders/{order_id}`. */
-export type RouteCases = Readonly<Record<string, { success?: RouteCase; refusal?: RouteCase }>>;
-
-/** What the cases are about. */
-export interface Scene {
-  readonly shop: Shop;
-  readonly buyer: Person;
-  readonly staff: Person;
-  readonly goods: Goods;
-  readonly orderId: string;
-  readonly paymentId: string;
-  readonly shipmentId: string;
-  /** Of inventory. */
-  readonly deadLetterId: string;
-}
+import { operatorCases, setAside } from "./operator-routes.ts";
+import {
+  asStaff,
+  type CaseRequest,
+  key,
+  ok,
+  type RouteCases,
+  refused,
+  type Scene,
+  unknownId,
+} from "./route-case.ts";
+import { buy, purchaseBody, readOrder, type Shop } from "./shop.ts";
 
 /** Sets the scene: a product, and a customer who has bought one piece of it. */
 export async function setScene(shop: Shop): Promise<Scene> {
@@ -44,18 +20,8 @@ export async function setScene(shop: Shop): Promise<Scene> {
   const { orderId } = await buy(shop, buyer, { goods });
   const { paymentId, shipmentId } = await readOrder(shop, buyer, orderId);
   const deadLetterId = await setAside(shop);
-  return { shop, buyer, staff: shop.staff, goods, orderId, paymentId, shipmentId, deadLetterId };
-}
-
-/** Leaves a dead letter with inventory. */
-async function setAside({ processes }: Shop): Promise<string> {
-  const deadLetterId = newId("letter");
-  const columns = `dead_letter_id, consumer, event_id, payload_digest, stream, subject, event_type, aggregate_id,
-    aggregate_version, reason, message, deliveries, headers, payload, created_at`;
-  const values = `'${deadLetterId}', 'inventory_souk_orders_v1', '', '', '', '', '', '', 0, 'R', 'M', 1, '{}', '', now()`;
-  const { ownerUrl } = processes.databases.inventory ?? { ownerUrl: "" };
-  await runSql(ownerUrl, `insert into kit.dead_letters (${columns}) values (${values})`);
-  return deadLetterId;
+  const ids = { orderId, paymentId, shipmentId, deadLetterId };
+  return { shop, buyer, staff: shop.staff, goods, ...ids };
 }
 
 /** Sentences on what a table lacks: routes without both cases, and cases of routes that do not exist. */
@@ -72,23 +38,9 @@ export function faultsOf(
   return [...missing, ...strangers.map((name) => `there is no route ${name}`)];
 }
 
-const unknownId = "01hzy3v8q0e9wb0c1a2d3f4g5h";
 const price = { currencyCode: "EUR", amountMinor: "100" };
 const word = () => crypto.randomUUID().slice(0, 13);
-const key = () => crypto.randomUUID();
-const asStaff = ({ staff }: Scene, path: string, body: object) => ({
-  path,
-  body,
-  token: staff.token,
-  key: key(),
-});
 const asBuyer = ({ buyer }: Scene, path: string) => ({ path, token: buyer.token });
-const ok = (ask: RouteCase["ask"], status = 200): RouteCase => ({ ask, status });
-const refused = (status: number, reason: string, ask: RouteCase["ask"]): RouteCase => ({
-  ask,
-  status,
-  reason,
-});
 
 async function newProductId({ shop }: Scene): Promise<string> {
   return (await shop.sell(0)).productId;
@@ -266,26 +218,6 @@ const shippingCases: RouteCases = {
     refusal: refused(401, "TOKEN_INVALID", ({ shipmentId }) => ({
       path: `/v1/shipments/${shipmentId}/tracking`,
       token: "made-up",
-    })),
-  },
-};
-
-const operatorCases: RouteCases = {
-  "GET /v1/ops/{service}/dead-letters": {
-    success: ok(({ staff }) => ({ path: "/v1/ops/inventory/dead-letters", token: staff.token })),
-    refusal: refused(404, "SERVICE_UNKNOWN", ({ staff }) => ({
-      path: "/v1/ops/laundry/dead-letters",
-      token: staff.token,
-    })),
-  },
-  "GET /v1/ops/{service}/dead-letters/{dead_letter_id}": {
-    success: ok(({ staff, deadLetterId }) => ({
-      path: `/v1/ops/inventory/dead-letters/${deadLetterId}`,
-      token: staff.token,
-    })),
-    refusal: refused(404, "DEAD_LETTER_NOT_FOUND", ({ staff }) => ({
-      path: `/v1/ops/orders/dead-letters/letter_${unknownId}`,
-      token: staff.token,
     })),
   },
 };

@@ -20,7 +20,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   { outbox: ["relay"], inbox: ["consume", "dead-letters"], idempotency: [] },
   { saga: ["definition", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
-  { testing: ["foreign-events"] },
+  { testing: ["foreign-events", "reconciling"] },
 ];
 
 /** A source file and the files of this repository it imports, all relative to the root. */

@@ -71,7 +71,7 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
     await loops.ended;
   });
   const { consumers = [] } = wiring;
-  const operations = operationRpcs({ service: definition.name, db, engine, consumers });
+  const operations = operationRpcs({ service: definition.name, db, engine, reconciler, consumers });
   const server = createRpcServer({
     host: config.host,
     port: config.port,

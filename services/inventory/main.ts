@@ -4,6 +4,7 @@ import { defineService, run } from "#kit/service/service.ts";
 import { readConfig } from "./config.ts";
 import { inventoryConsumers } from "./consumers.ts";
 import { expireReservations } from "./expiry-job.ts";
+import { inventoryReconciliations } from "./reconciliations.ts";
 import { inventoryRpc } from "./rpc.ts";
 
 /** Inventory: counts pieces, and sets them aside for orders. */
@@ -16,6 +17,7 @@ export const inventory = defineService({
     return {
       rpcs: [rpc(InventoryService, inventoryRpc({ db }))],
       consumers: inventoryConsumers({ log }),
+      reconciliations: inventoryReconciliations(db),
       jobs: [{ name: "expiry", everyMs: expiryEveryMs, run: () => expireReservations(expiry) }],
     };
   },

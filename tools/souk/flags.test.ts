@@ -39,6 +39,8 @@ test.each([
   ["dlq list --limit 1e3", "--limit is a whole number"],
   ["dlq list --gateway shop:8080", "--gateway is an address"],
   ["dlq show", "DEAD_LETTER_ID is missing"],
+  ["reconcile Orders!", "a service is named in small letters"],
+  ["reconcile all all --grace-ms soon", "--grace-ms is a whole number"],
   ["--colour", "What to do?"],
 ])('"%s" is wrong use, and said to be', (line, sentence) => {
   expect(() => read(line)).toThrow(sentence);
@@ -55,7 +57,11 @@ test("the help names every command, and each command has its own", () => {
   expect(read("dlq -h")).toEqual({ help: SOUK_HELP });
 });
 
-const words: Readonly<Record<string, string>> = { DEAD_LETTER_ID: letter };
+const words: Readonly<Record<string, string>> = {
+  DEAD_LETTER_ID: letter,
+  "[SERVICE]": "orders",
+  "[COMPARISON]": "all",
+};
 
 /** What a command asks the shop for: every call is answered with what its contract says where nothing is set. */
 async function askedBy(line: string): Promise<string[]> {

@@ -3,9 +3,10 @@ import { readDataDir } from "../start/flags.ts";
 import { type Command, type Flag, type Report, WrongUse } from "./command.ts";
 import { deadLetterCommands } from "./dead-letters.ts";
 import type { Desk, DeskOptions } from "./desk.ts";
+import { reconciliationCommands } from "./reconciliation.ts";
 
 /** All commands, as the help lists them. */
-export const COMMANDS: readonly Command[] = [...deadLetterCommands];
+export const COMMANDS: readonly Command[] = [...deadLetterCommands, ...reconciliationCommands];
 
 /** What `npm run souk` was asked for. */
 export type SoukFlags =

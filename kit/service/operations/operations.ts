@@ -7,10 +7,12 @@ import { ErrorReason, ErrorReasonSchema } from "#gen/souk/ops/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 import type { Consumer } from "#kit/inbox/inbox.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Reconciler } from "#kit/reconciliation/reconciliation.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { SagaEngine } from "#kit/saga/saga.ts";
 import type { CommandHandler, Query, ServiceRpcs } from "../handlers.ts";
 import { deadLetterRpcs } from "./dead-letters.ts";
+import { reconciliationRpcs } from "./reconciliation.ts";
 
 /** What operators' calls work on. */
 export interface OperationParts {
@@ -18,12 +20,13 @@ export interface OperationParts {
   readonly service: string;
   readonly db: Database;
   readonly engine: SagaEngine;
+  readonly reconciler: Reconciler;
   readonly consumers: readonly Consumer[];
 }
 
 /** The operators' RPCs of a service. A request that names another service is refused: it came to the wrong place. */
 export const operationRpcs = (parts: OperationParts): ServiceRpcs[] =>
-  [deadLetterRpcs(parts)].map((rpcs) => onlyFor(parts.service, rpcs));
+  [deadLetterRpcs(parts), reconciliationRpcs(parts)].map((rpcs) => onlyFor(parts.service, rpcs));
 
 type Handler = Query<Message, unknown> | CommandHandler<Message, unknown>;
 
