@@ -161,7 +161,8 @@ function toPlaced({
   return { ...facts, lines: [...lines], serviceLevel: toWireLevel(serviceLevel) };
 }
 
-function fromPlaced(payload: Uint8Array): OrderPlaced {
+/** Reads the event with which an order began. */
+export function fromPlaced(payload: Uint8Array): OrderPlaced {
   const message = fromBinary(OrderPlacedSchema, payload);
   const { orderId, customerId, subtotal, shippingFee, total, shippingAddress } = message;
   return {

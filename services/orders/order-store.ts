@@ -1,6 +1,6 @@
 import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
-import { fromEventPayload, toDocument, toEventPayload } from "./messages.ts";
-import { evolve, fold, type Order, type OrderEvent, type OrderStatus } from "./order.ts";
+import { fromEventPayload, fromPlaced, toDocument, toEventPayload } from "./messages.ts";
+import { evolve, fold, type Order, type OrderEvent, type OrderPlaced, type OrderStatus } from "./order.ts";
 import type { OrderView } from "./order-view.ts";
 
 const selectEvents = statement(
@@ -10,12 +10,16 @@ const selectEvents = statement(
 
 /**
  * The primary key of the events is the concurrency check: two writers of one version cannot both commit. An order is placed at
- * a whole millisecond, since that is what a page token can say: finer times would make the next page skip orders.
+ * a whole millisecond, since that is what a page token can say: finer times would make the next page skip orders. Nothing is
+ * written where the customer's key stands for an order already.
  */
 const insertFirstEvent = statement(
   "orders-insert-first-event",
-  `with event as (
-     insert into order_events (order_id, version, type, payload, occurred_at) values ($1, 1, $2, $3, souk_now())
+  `with key as (
+     insert into order_keys (customer_id, key, order_id) values ($4, $6, $1) on conflict do nothing returning order_id),
+   event as (
+     insert into order_events (order_id, version, type, payload, occurred_at)
+     select order_id, 1, $2, $3, souk_now() from key
      returning occurred_at)
    insert into order_views (order_id, customer_id, status, version, document, placed_at, updated_at)
    select $1, $4, 'pending', 1, $5, date_trunc('milliseconds', occurred_at), occurred_at from event
@@ -41,6 +45,12 @@ const selectViews = statement(
   `select ${columns} from order_views where order_id = any($1)`,
 );
 
+const selectOrderOfKey = statement(
+  "orders-select-order-of-key",
+  `select ${columns}, (select payload from order_events e where e.order_id = v.order_id and e.version = 1) as placed
+     from order_views v where order_id = (select order_id from order_keys k where k.customer_id = $1 and k.key = $2)`,
+);
+
 const selectPage = statement(
   "orders-select-page",
   `select ${columns} from order_views
@@ -50,11 +60,15 @@ const selectPage = statement(
     limit $5`,
 );
 
-/** Writes an order's first event and its view; returns the order and when it was placed. */
+/**
+ * Writes an order's first event and its view, under the key its customer asked for it with. Returns the order and when it was
+ * placed; undefined where the key stands for an order already.
+ */
 export async function insertOrder(
   tx: Transaction,
   event: OrderEvent,
-): Promise<{ order: Order; placedAt: Date }> {
+  key: string,
+): Promise<{ order: Order; placedAt: Date } | undefined> {
   const order = evolve(undefined, event);
   const [row] = await tx.query<{ placed_at: Date }>(insertFirstEvent, [
     order.orderId,
@@ -62,9 +76,19 @@ export async function insertOrder(
     toEventPayload(order, event),
     order.customerId,
     toDocument(order),
+    key,
   ]);
-  if (!row) throw new Error("the first event of an order was not written");
-  return { order, placedAt: row.placed_at };
+  return row && { order, placedAt: row.placed_at };
+}
+
+/** Reads the order that a customer's key stands for, as it was placed and as it is now. */
+export async function readOrderOfKey(
+  source: Queryable,
+  customerId: string,
+  key: string,
+): Promise<{ placed: OrderPlaced; view: OrderView } | undefined> {
+  const [row] = await source.query<OrderView & { placed: Buffer }>(selectOrderOfKey, [customerId, key]);
+  return row && { placed: fromPlaced(row.placed), view: row };
 }
 
 /** Loads an order from its events, decides, and appends what was decided. Returns the order after it. */

@@ -1,3 +1,7 @@
+import {
+  ErrorReason as AnyReason,
+  ErrorReasonSchema as AnyReasonSchema,
+} from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/orders/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 
@@ -121,6 +125,24 @@ export function placeOrder(request: OrderRequest): OrderPlaced {
   };
 }
 
+/**
+ * Refuses what a key is used for once more, unless it asks for the same as the order it stands for. Prices may have changed.
+ * @throws ServiceError IDEMPOTENCY_KEY_REUSED.
+ */
+export function checkSameRequest(placed: OrderPlaced, again: OrderPlaced): void {
+  if (textOf(placed) !== textOf(again)) throw keyReused();
+}
+
+const textOf = ({ lines, shippingAddress, serviceLevel }: OrderPlaced) => {
+  const { name, line1, line2, city, postalCode, countryCode } = shippingAddress;
+  const address = [name, line1, line2, city, postalCode, countryCode];
+  return JSON.stringify([
+    lines.map(({ productId, quantity }) => [productId, quantity]),
+    address,
+    serviceLevel,
+  ]);
+};
+
 /** @throws ServiceError ORDER_ALREADY_ENDED. */
 export function confirmOrder(order: Order, settled: Omit<OrderConfirmed, "type">): OrderConfirmed {
   if (order.status !== "pending") throw alreadyEnded(order);
@@ -179,6 +201,13 @@ const currencyMismatch = ({ productId, unitPrice }: OrderLine, currencyCode: str
     ErrorReason.CURRENCY_MISMATCH,
     `The product ${productId} is priced in ${unitPrice.currencyCode}, the order in ${currencyCode}.`,
     { metadata: { product_id: productId } },
+  );
+
+const keyReused = () =>
+  serviceError(
+    AnyReasonSchema,
+    AnyReason.IDEMPOTENCY_KEY_REUSED,
+    "This Idempotency-Key was used with another request.",
   );
 
 const alreadyEnded = ({ orderId, status }: Order) =>

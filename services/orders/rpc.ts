@@ -18,8 +18,14 @@ import {
   toPlacedMessage,
   toProgress,
 } from "./messages.ts";
-import { placeOrder as decideOrder, type Order, type OrderPlaced, orderNotFound } from "./order.ts";
-import { insertOrder, readPage, readView } from "./order-store.ts";
+import {
+  checkSameRequest,
+  placeOrder as decideOrder,
+  type Order,
+  type OrderPlaced,
+  orderNotFound,
+} from "./order.ts";
+import { insertOrder, readOrderOfKey, readPage, readView } from "./order-store.ts";
 import type { OrderView } from "./order-view.ts";
 import { hasEnded, isNewer, type OrderWatch } from "./order-watch.ts";
 import type { Pricing } from "./pricing.ts";
@@ -62,13 +68,24 @@ const placeOrder = (options: OrdersRpcOptions) =>
       const customerId = customerOf(call);
       const { lines } = request;
       const event = decideOrder({ orderId: newId("order"), customerId, lines, shippingAddress, ...prices });
-      const { order, placedAt } = await insertOrder(tx, event);
+      const key = call.idempotencyKey ?? "";
+      const placed = await insertOrder(tx, event, key);
+      if (!placed) return { order: await placedBefore(tx, event, key) };
+      const { order, placedAt } = placed;
       announcePlaced(tx, order, event, call);
       startCheckout(options, tx, event, request.paymentMethod, call);
       tx.afterCommit(() => options.watch.begin(customerId, accepted(order.orderId)));
       return { order: toPlacedMessage(order, placedAt) };
     },
   });
+
+/** The order that a customer's key stands for, although the answer it got then has been forgotten. */
+async function placedBefore(tx: Transaction, event: OrderPlaced, key: string) {
+  const earlier = await readOrderOfKey(tx, event.customerId, key);
+  if (!earlier) throw new Error(`a key of ${event.customerId} leads to no order`);
+  checkSameRequest(earlier.placed, event);
+  return toOrderMessage(earlier.view, undefined);
+}
 
 const getOrder = ({ db, findSaga, checkout }: OrdersRpcOptions) =>
   query(methods.getOrder, async ({ orderId }, call) => {

@@ -167,7 +167,10 @@ describe("a refusal", () => {
   });
 
   test.each([
-    ["a retryable one", serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "Away.")],
+    ["a dependency's absence", serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "Away.")],
+    ["a deadline", serviceError(ErrorReasonSchema, ErrorReason.DEADLINE_EXCEEDED, "Too late.")],
+    ["a rate limit", serviceError(ErrorReasonSchema, ErrorReason.RATE_LIMITED, "Too often.")],
+    ["a wait for a key in use", serviceError(ErrorReasonSchema, ErrorReason.IDEMPOTENCY_KEY_IN_USE, "Busy.")],
     ["a fault of the code", new Error("a bug")],
   ])("is not remembered when it is %s", async (_what, error) => {
     const command = aCommand();

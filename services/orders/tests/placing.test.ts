@@ -201,3 +201,40 @@ describe("a refused order", () => {
     await refused(aWish(productId, { paymentMethod: "4242424242424242" }), violating("payment_method"));
   });
 });
+
+describe("a key whose answer has been forgotten", () => {
+  const forget = statement("test-forget", "delete from kit.idempotency where key = $1");
+
+  async function placedAndForgotten() {
+    const { productId } = await shop.sell();
+    const [customer, wish, key] = [aCustomer(service), aWish(productId), crypto.randomUUID()];
+    const { order } = await customer.placeOrder(wish, { idempotencyKey: key });
+    await service.db.query(forget, [key]);
+    return { customer, wish, key, orderId: order?.orderId };
+  }
+
+  test("still stands for its order, also for 20 repeats at once", async () => {
+    const { customer, wish, key, orderId } = await placedAndForgotten();
+    const before = await ordersIn(service);
+    const repeat = () => customer.placeOrder(wish, { idempotencyKey: key });
+    const answers = await Promise.all(Array.from({ length: 20 }, repeat));
+    expect(new Set(answers.map(({ order }) => order?.orderId))).toEqual(new Set([orderId]));
+    expect(await ordersIn(service)).toBe(before);
+  });
+
+  test("is refused for another order", async () => {
+    const { customer, wish, key } = await placedAndForgotten();
+    const before = await ordersIn(service);
+    const others = [
+      { ...wish, lines: wish.lines.map((line) => ({ ...line, quantity: 9 })) },
+      { ...wish, shippingAddress: { ...address, city: "Bremen" } },
+      { ...wish, serviceLevel: ServiceLevel.EXPRESS },
+    ];
+    for (const other of others) {
+      await expect(customer.placeOrder(other, { idempotencyKey: key })).rejects.toMatchObject({
+        reason: "IDEMPOTENCY_KEY_REUSED",
+      });
+    }
+    expect(await ordersIn(service)).toBe(before);
+  });
+});

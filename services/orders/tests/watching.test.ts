@@ -36,7 +36,7 @@ async function writeOrder(): Promise<string> {
     shippingAddress: { ...address, line2: "" },
     serviceLevel: "standard",
   });
-  await service.db.transaction((tx) => insertOrder(tx, event));
+  await service.db.transaction((tx) => insertOrder(tx, event, event.orderId));
   return orderId;
 }
 
