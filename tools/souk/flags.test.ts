@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { operatorServices } from "../../services/gateway/policy.ts";
 import type { Desk } from "./desk.ts";
 import { COMMANDS, readSoukFlags, SOUK_HELP } from "./flags.ts";
+import { readTime } from "./outbox.ts";
 
 const read = (line: string, env = {}) => readSoukFlags(line === "" ? [] : line.split(" "), env);
 const letter = "letter_01hzy3v8q0e9wb0c1a2d3f4g5h";
@@ -41,6 +42,16 @@ test.each([
   ["dlq show", "DEAD_LETTER_ID is missing"],
   ["reconcile Orders!", "a service is named in small letters"],
   ["reconcile all all --grace-ms soon", "--grace-ms is a whole number"],
+  ["saga resolve", "SAGA_ID is missing"],
+  ["saga resolve x --why so", "--as is missing"],
+  ["saga resolve x --as step-done", "--why is missing"],
+  ["saga resolve x --why so --as toString", "--as is one of step-done, compensate"],
+  ["saga list --status stuck", "--status is one of running, compensating, completed, compensated, parked"],
+  ["outbox republish", "--since is missing"],
+  ["outbox republish --since yesterday", "--since is a time like"],
+  ["outbox republish --since 2026-11-21T13:00:00", "--since is a time like"],
+  ["outbox republish --since 2026-13-21T13:00:00Z", "--since is a time like"],
+  ["outbox republish --since 2999-01-01T00:00:00Z", "--since lies ahead"],
   ["--colour", "What to do?"],
 ])('"%s" is wrong use, and said to be', (line, sentence) => {
   expect(() => read(line)).toThrow(sentence);
@@ -59,6 +70,7 @@ test("the help names every command, and each command has its own", () => {
 
 const words: Readonly<Record<string, string>> = {
   DEAD_LETTER_ID: letter,
+  SAGA_ID: "saga_01hzy3v8q0e9wb0c1a2d3f4g5h",
   "[SERVICE]": "orders",
   "[COMPARISON]": "all",
 };
@@ -79,11 +91,29 @@ async function askedBy(line: string): Promise<string[]> {
   return asked;
 }
 
+/** What has to be given beside a command's name. */
+const needed: Readonly<Record<string, string>> = {
+  "saga resolve": "--as compensate --why because",
+  "outbox republish": "--since 1h",
+};
+
 test("every operators' call that the gateway passes on has a command", async () => {
   const lines = COMMANDS.map(({ name, operands }) =>
-    [name, ...operands.map((operand) => words[operand])].join(" "),
+    [name, ...operands.map((operand) => words[operand]), needed[name]].filter(Boolean).join(" "),
   );
-  const asked = new Set((await Promise.all(lines.map(askedBy))).flat());
+  const asked = (await Promise.all(lines.map(askedBy))).flat();
   const served = [...operatorServices].flatMap(({ methods }) => methods.map(({ name }) => name));
-  expect([...asked].sort()).toEqual(served.sort());
+  expect(asked).toEqual(expect.arrayContaining(served));
+});
+
+test("a point in time is written with its zone, or as so long ago", () => {
+  const nowMs = Date.UTC(2026, 10, 21, 13);
+  expect(readTime("2026-11-21T14:00:00+02:00", nowMs)).toEqual(new Date("2026-11-21T12:00:00Z"));
+  for (const [text, at] of [
+    ["90s", "12:58:30"],
+    ["30m", "12:30:00"],
+    ["2h", "11:00:00"],
+  ]) {
+    expect(readTime(text ?? "", nowMs)).toEqual(new Date(`2026-11-21T${at}Z`));
+  }
 });

@@ -3,10 +3,17 @@ import { readDataDir } from "../start/flags.ts";
 import { type Command, type Flag, type Report, WrongUse } from "./command.ts";
 import { deadLetterCommands } from "./dead-letters.ts";
 import type { Desk, DeskOptions } from "./desk.ts";
+import { outboxCommands } from "./outbox.ts";
 import { reconciliationCommands } from "./reconciliation.ts";
+import { sagaCommands } from "./sagas.ts";
 
 /** All commands, as the help lists them. */
-export const COMMANDS: readonly Command[] = [...deadLetterCommands, ...reconciliationCommands];
+export const COMMANDS: readonly Command[] = [
+  ...sagaCommands,
+  ...deadLetterCommands,
+  ...reconciliationCommands,
+  ...outboxCommands,
+];
 
 /** What `npm run souk` was asked for. */
 export type SoukFlags =
