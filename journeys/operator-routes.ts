@@ -5,6 +5,17 @@ import { runSql } from "#kit/testing/tests/parts.ts";
 import { asStaff, ok, type RouteCases, refused, unknownId } from "./route-case.ts";
 import type { Shop } from "./shop.ts";
 
+/** Leaves a parked saga with orders, about an order that never was. */
+export async function park({ processes }: Shop): Promise<string> {
+  const sagaId = newId("saga");
+  const columns = `saga_id, definition, definition_version, subject_id, correlation_id, status, input, parking,
+    step_started_at, next_wakeup_at, created_at, updated_at`;
+  const values = `'${sagaId}', 'checkout', 1, '${newId("order")}', 'c', 'parked', '{"lines": []}', '{}', now(), now(), now(), now()`;
+  const { ownerUrl } = processes.databases.orders ?? { ownerUrl: "" };
+  await runSql(ownerUrl, `insert into kit.sagas (${columns}) values (${values})`);
+  return sagaId;
+}
+
 /** Leaves a dead letter with inventory. */
 export async function setAside({ processes }: Shop): Promise<string> {
   const deadLetterId = newId("letter");
@@ -15,6 +26,8 @@ export async function setAside({ processes }: Shop): Promise<string> {
   await runSql(ownerUrl, `insert into kit.dead_letters (${columns}) values (${values})`);
   return deadLetterId;
 }
+
+const compensate = { resolution: "SAGA_RESOLUTION_COMPENSATE", why: "A test." };
 
 /** Cases of the operators' routes. */
 export const operatorCases: RouteCases = {
@@ -47,5 +60,39 @@ export const operatorCases: RouteCases = {
       path: "/v1/ops/inventory/findings?page_token=made-up",
       token: staff.token,
     })),
+  },
+  "GET /v1/ops/{service}/sagas": {
+    success: ok(({ staff }) => ({
+      path: "/v1/ops/orders/sagas?status=SAGA_STATUS_PARKED",
+      token: staff.token,
+    })),
+    refusal: refused(403, "SCOPE_MISSING", ({ buyer }) => ({
+      path: "/v1/ops/orders/sagas",
+      token: buyer.token,
+    })),
+  },
+  "GET /v1/ops/{service}/sagas/{saga_id}": {
+    success: ok(async ({ staff, park }) => ({
+      path: `/v1/ops/orders/sagas/${await park()}`,
+      token: staff.token,
+    })),
+    refusal: refused(404, "SAGA_NOT_FOUND", ({ staff }) => ({
+      path: `/v1/ops/orders/sagas/saga_${unknownId}`,
+      token: staff.token,
+    })),
+  },
+  "POST /v1/ops/{service}/sagas/{saga_id}:retry": {
+    success: ok(async (scene) => asStaff(scene, `/v1/ops/orders/sagas/${await scene.park()}:retry`, {})),
+    refusal: refused(404, "SAGA_NOT_FOUND", (scene) =>
+      asStaff(scene, `/v1/ops/orders/sagas/saga_${unknownId}:retry`, {}),
+    ),
+  },
+  "POST /v1/ops/{service}/sagas/{saga_id}:resolve": {
+    success: ok(async (scene) =>
+      asStaff(scene, `/v1/ops/orders/sagas/${await scene.park()}:resolve`, compensate),
+    ),
+    refusal: refused(404, "SAGA_NOT_FOUND", (scene) =>
+      asStaff(scene, `/v1/ops/orders/sagas/saga_${unknownId}:resolve`, compensate),
+    ),
   },
 };

@@ -33,6 +33,8 @@ export interface Scene {
   readonly shipmentId: string;
   /** Of inventory. */
   readonly deadLetterId: string;
+  /** Leaves a parked saga with orders, about an order that never was. */
+  park(): Promise<string>;
 }
 
 /** The part of an id behind its kind, of something that never was. */

@@ -1,7 +1,7 @@
 // Every REST route, with a request that succeeds and one that is refused.
 
 import { createHmac } from "node:crypto";
-import { operatorCases, setAside } from "./operator-routes.ts";
+import { operatorCases, park, setAside } from "./operator-routes.ts";
 import {
   asStaff,
   type CaseRequest,
@@ -21,7 +21,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
   const { paymentId, shipmentId } = await readOrder(shop, buyer, orderId);
   const deadLetterId = await setAside(shop);
   const ids = { orderId, paymentId, shipmentId, deadLetterId };
-  return { shop, buyer, staff: shop.staff, goods, ...ids };
+  return { shop, buyer, staff: shop.staff, goods, ...ids, park: () => park(shop) };
 }
 
 /** Sentences on what a table lacks: routes without both cases, and cases of routes that do not exist. */

@@ -18,7 +18,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     paging: [],
   },
   { outbox: ["relay"], inbox: ["consume", "dead-letters"], idempotency: [] },
-  { saga: ["definition", "watch"], reconciliation: ["definition"] },
+  { saga: ["definition", "operations", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
   { testing: ["foreign-events", "reconciling"] },
 ];

@@ -2,14 +2,17 @@ import { isRetryable } from "#kit/errors/errors.ts";
 import { reach } from "#kit/failpoints/failpoints.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
+import { type StepCall, type StepResult, UnusableReply } from "./definition.ts";
 import {
   afterDone,
   afterFailedDo,
   afterFailedUndo,
+  afterParked,
   afterUndone,
   currentStep,
   type HeldSaga,
-  hasEnded,
+  isAtRest,
+  isRefusal,
   type Transition,
   toView,
 } from "./progress.ts";
@@ -21,15 +24,17 @@ export interface Driver {
   readonly log: Logger;
 }
 
-/** Advances a saga until it ends, is lost to another replica, or the signal asks to stop between two steps. */
+/** Advances a saga until it ends, is parked, is lost to another replica, or the signal asks to stop between two steps. */
 export async function drive(driver: Driver, held: HeldSaga, signal: AbortSignal): Promise<void> {
   let saga = held;
-  while (!hasEnded(saga) && !signal.aborted) {
-    const transition = await attempt(driver, saga);
+  while (!isAtRest(saga) && !signal.aborted) {
+    const attempted = await attempt(driver, saga);
     await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:before-record`);
-    if (!(await driver.recorder.record(transition))) return;
+    const transition = await record(driver, attempted);
+    if (!transition) return;
     await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:recorded`);
     saga = transition.after;
+    if (saga.status === "parked") tellParked(driver, saga);
     saga.definition.onTransition?.(toView(saga));
     if (transition.waitMs > 0) await delay(transition.waitMs, signal).catch(() => {});
   }
@@ -42,7 +47,8 @@ async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Transition> {
   const step = currentStep(saga);
   try {
     await reach(`saga:${saga.definition.name}:${step.name}:before-call`);
-    return afterDone(saga, await step.do(toView(saga), toCall(saga, `${saga.sagaId}:${step.name}`)));
+    const result = await inTime(saga, step.name, (call) => step.do(toView(saga), call));
+    return afterDone(saga, storable(result));
   } catch (error) {
     complain(driver, saga, error);
     return afterFailedDo(saga, error, performance.now());
@@ -52,26 +58,83 @@ async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Transition> {
 async function attemptUndo(driver: Driver, saga: HeldSaga): Promise<Transition> {
   const step = currentStep(saga);
   try {
-    await step.undo?.(toView(saga), toCall(saga, `${saga.sagaId}:${step.name}:undo`));
+    await inTime(saga, `${step.name}:undo`, async (call) => step.undo?.(toView(saga), call));
     return afterUndone(saga);
   } catch (error) {
     complain(driver, saga, error);
-    return afterFailedUndo(saga);
+    return afterFailedUndo(saga, error, performance.now());
   }
 }
 
-const toCall = (saga: HeldSaga, key: string) => ({
-  key,
-  timeoutMs: currentStep(saga).attemptTimeoutMs,
-  correlationId: saga.correlationId,
-});
+/** The service's own word on the end may be a refusal too; it would be the same each time. */
+async function record({ recorder }: Driver, transition: Transition): Promise<Transition | undefined> {
+  try {
+    return (await recorder.record(transition)) ? transition : undefined;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const parked = afterParked(transition.before, error);
+    return (await recorder.record(parked)) ? parked : undefined;
+  }
+}
+
+/** A step's own client ends at the attempt's time, and its error says more. */
+const graceMs = 250;
+
+/** Gives an attempt up that does not end by itself; whatever it brings later is a reply to an attempt nobody waits for. */
+async function inTime<Result>(
+  saga: HeldSaga,
+  command: string,
+  work: (call: StepCall) => Promise<Result>,
+): Promise<Result> {
+  const timeoutMs = currentStep(saga).attemptTimeoutMs;
+  const over = Promise.withResolvers<never>();
+  const ending = new AbortController();
+  const timer = setTimeout(() => {
+    const error = new Error(`the attempt did not end within ${timeoutMs} ms`);
+    over.reject(error);
+    ending.abort(error);
+  }, timeoutMs + graceMs);
+  const { sagaId, correlationId } = saga;
+  const call = { key: `${sagaId}:${command}`, timeoutMs, correlationId, signal: ending.signal };
+  try {
+    return await Promise.race([work(call), over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Results are for ids and the like; the row is written anew with each step. */
+const maxResultLength = 16_384;
+const nul = /(?<!\\)(?:\\\\)*\\u0000/;
+
+/** What cannot be recorded would stop the saga each time, and everything else in its batch the first time. */
+function storable(result: StepResult): StepResult {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(result);
+  } catch (cause) {
+    throw new UnusableReply("The step's result is no JSON.", { cause });
+  }
+  if (text === undefined || text.length > maxResultLength || nul.test(text))
+    throw new UnusableReply("The step's result cannot be recorded.");
+  return result;
+}
 
 /** A refusal is business; an unknown outcome is worth a line. */
 function complain({ log }: Driver, saga: HeldSaga, error: unknown) {
   const level = isRetryable(error) ? "warn" : "debug";
-  const { sagaId, status, correlationId } = saga;
-  log[level](
-    { err: error, saga: sagaId, step: currentStep(saga).name, status, correlationId },
-    "a saga step failed",
-  );
+  log[level]({ err: error, ...fieldsOf(saga) }, "a saga step failed");
 }
+
+function tellParked({ log }: Driver, saga: HeldSaga) {
+  const { reason, message } = saga.parking ?? {};
+  log.warn({ ...fieldsOf(saga), reason, detail: message }, "a saga is parked: it waits for an operator");
+}
+
+const fieldsOf = (saga: HeldSaga) => ({
+  saga: saga.sagaId,
+  subject: saga.subjectId,
+  step: currentStep(saga).name,
+  status: saga.status,
+  correlationId: saga.correlationId,
+});

@@ -1,7 +1,7 @@
-import type { Database } from "#kit/postgres/postgres.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { backoffMs, delay } from "#kit/time/time.ts";
-import { hasEnded, type Transition, toView } from "./progress.ts";
+import { isAtRest, type Transition, toView } from "./progress.ts";
 import { recordTransitions } from "./statements.ts";
 
 /** Writes transitions down. */
@@ -100,12 +100,14 @@ async function writeBatch(
   });
 }
 
-async function runHook(tx: Parameters<Parameters<Database["transaction"]>[0]>[0], { after }: Transition) {
+/** Runs what a saga's end means to its service, in the transaction that records it. */
+export async function runHook(tx: Transaction, { after }: Transition): Promise<void> {
   if (after.status === "completed") await after.definition.onCompleted(tx, toView(after));
   if (after.status === "compensated") await after.definition.onCompensated(tx, toView(after));
 }
 
-function toColumns(transitions: readonly Transition[], leaseMs: number): unknown[] {
+/** The values of `recordTransitions`. */
+export function toColumns(transitions: readonly Transition[], leaseMs: number): unknown[] {
   const column = (pick: (transition: Transition) => unknown) => transitions.map(pick);
   return [
     column(({ before }) => before.sagaId),
@@ -118,7 +120,9 @@ function toColumns(transitions: readonly Transition[], leaseMs: number): unknown
     column(({ after }) => after.attempt),
     column(({ after }) => after.attempt === 0),
     column(({ waitMs }) => waitMs),
-    column(({ after }) => hasEnded(after)),
+    // What was parked was nobody's, and a replica takes it up like any other.
+    column(({ before, after }) => isAtRest(after) || before.status === "parked"),
     leaseMs,
+    column(({ after }) => (after.parking ? JSON.stringify(after.parking) : null)),
   ];
 }

@@ -1,4 +1,4 @@
-import type { SagaDefinition, SagaFailure, SagaStatus, StepResult } from "./definition.ts";
+import type { SagaDefinition, SagaFailure, SagaParking, SagaStatus, StepResult } from "./definition.ts";
 import type { HeldSaga } from "./progress.ts";
 
 /** A row of `kit.sagas` as the statements return it. */
@@ -13,21 +13,29 @@ export interface SagaRow {
   input: unknown;
   results: Record<string, StepResult>;
   failure: SagaFailure | null;
+  parking: SagaParking | null;
   attempt: number;
   fencing_token: bigint;
   version: bigint;
   /** How long ago the current step began, by the database's clock. */
   step_age_ms: number;
+  /** How long ago the saga was started, by the database's clock. */
+  age_ms: number;
 }
 
+/** The definition a row is advanced by; undefined where this replica does not serve the row's version. */
+export const findDefinition = (
+  row: Pick<SagaRow, "definition" | "definition_version">,
+  definitions: readonly SagaDefinition[],
+): SagaDefinition | undefined =>
+  definitions.find(({ name, version }) => name === row.definition && version === row.definition_version);
+
 /**
- * The definition a row is advanced by.
+ * The definition of a row that was claimed.
  * @throws Error when none of the row's name and version is known; claiming asks for known ones only.
  */
 export function definitionOf(row: SagaRow, definitions: readonly SagaDefinition[]): SagaDefinition {
-  const found = definitions.find(
-    ({ name, version }) => name === row.definition && version === row.definition_version,
-  );
+  const found = findDefinition(row, definitions);
   if (!found) throw new Error(`no definition ${row.definition} of version ${row.definition_version}`);
   return found;
 }
@@ -44,8 +52,10 @@ export function toHeld(row: SagaRow, definition: SagaDefinition): HeldSaga {
     input: row.input,
     results: row.results,
     failure: row.failure ?? undefined,
+    parking: row.parking ?? undefined,
     attempt: row.attempt,
     stepStartedAtMs: performance.now() - row.step_age_ms,
+    startedAtMs: performance.now() - row.age_ms,
     fencingToken: row.fencing_token,
     version: row.version,
   };

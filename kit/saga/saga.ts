@@ -10,17 +10,13 @@ import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
 import type { Saga, SagaDefinition } from "./definition.ts";
 import { drive } from "./drive.ts";
+import { createMeasurement } from "./measure.ts";
+import { createSagaOperations, type SagaOperations } from "./operations.ts";
 import { type HeldSaga, toView } from "./progress.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { definitionOf, type SagaRow, toHeld } from "./row.ts";
-import {
-  claimSagas,
-  countInFlight,
-  insertSagas,
-  releaseLeases,
-  renewLeases,
-  selectBySubject,
-} from "./statements.ts";
+import { definitionOf, findDefinition, type SagaRow, toHeld } from "./row.ts";
+import { claimSagas, insertSagas, releaseLeases, renewLeases, selectBySubjects } from "./statements.ts";
+import { everyVersion } from "./versions.ts";
 
 /** What a saga starts from. */
 export interface SagaStart<Input> {
@@ -36,6 +32,13 @@ export interface SagaEngine {
   start<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
   /** The newest saga of a definition about a subject, as it is recorded. */
   find(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
+  /** The same for several subjects, by subject, in one statement; those without a saga are missing. */
+  findMany(
+    definition: SagaDefinition<never>,
+    subjectIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Saga<unknown>>>;
+  /** What an operator sees and does. */
+  readonly operations: SagaOperations;
   /** Drives sagas until the signal aborts, then waits for the steps under way and gives the leases back. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -58,9 +61,11 @@ const drainTimeoutMs = 12_000;
 
 /** Makes the engine of one replica. */
 export function createSagaEngine(options: SagaEngineOptions): SagaEngine {
+  const definitions = everyVersion(options.definitions as readonly SagaDefinition[]);
   const engine: Engine = {
     ...options,
-    definitions: options.definitions as readonly SagaDefinition[],
+    definitions,
+    measure: createMeasurement({ ...options, definitions }),
     owner: newId("replica"),
     active: new Map(),
     recorder: createRecorder(options),
@@ -69,17 +74,21 @@ export function createSagaEngine(options: SagaEngineOptions): SagaEngine {
   };
   return {
     start: (tx, definition, start) => startSaga(engine, tx, definition as SagaDefinition, start),
-    find: (definition, subjectId) => findSaga(engine, definition as SagaDefinition, subjectId),
+    find: async (definition, subjectId) =>
+      (await findSagas(engine, definition as SagaDefinition, [subjectId])).get(subjectId),
+    findMany: (definition, subjectIds) => findSagas(engine, definition as SagaDefinition, subjectIds),
+    operations: createSagaOperations(engine),
     run: (signal) => runEngine(engine, signal),
   };
 }
 
 interface Engine {
   readonly db: Database;
+  /** Every version that this replica serves. */
   readonly definitions: readonly SagaDefinition[];
   readonly leaseMs: number;
   readonly log: Logger;
-  readonly metrics: Metrics;
+  readonly measure: () => Promise<void>;
   readonly owner: string;
   readonly active: Map<string, Promise<void>>;
   readonly recorder: Recorder;
@@ -101,8 +110,10 @@ function startSaga(
     step: 0,
     results: {},
     failure: undefined,
+    parking: undefined,
     attempt: 0,
     stepStartedAtMs: performance.now(),
+    startedAtMs: performance.now(),
     fencingToken: 1n,
     version: 1n,
   };
@@ -151,7 +162,7 @@ async function runEngine(engine: Engine, signal: AbortSignal) {
   await Promise.all([
     every(engine, pollMs, "sagas could not be claimed", () => claim(engine)),
     every(engine, engine.leaseMs / 3, "saga leases could not be renewed", () => renew(engine)),
-    every(engine, measureMs, "sagas could not be counted", () => measure(engine)),
+    every(engine, measureMs, "sagas could not be counted", engine.measure),
   ]);
   await Promise.race([Promise.all(engine.active.values()), delay(drainTimeoutMs)]);
   await engine.db.query(releaseLeases, [engine.owner]).catch(() => {});
@@ -184,14 +195,10 @@ async function renew(engine: Engine) {
   await engine.db.query(renewLeases, [[...engine.active.keys()], engine.owner, engine.leaseMs]);
 }
 
-async function measure({ db, metrics, definitions }: Engine) {
-  const rows = await db.query<{ definition: string; in_flight: number }>(countInFlight);
-  const counts = new Map(rows.map((row) => [row.definition, row.in_flight]));
-  for (const { name } of definitions) metrics.sagasInFlight(name).set(counts.get(name) ?? 0);
-}
-
-async function findSaga(engine: Engine, definition: SagaDefinition, subjectId: string) {
-  const [row] = await engine.db.query<SagaRow>(selectBySubject, [subjectId, definition.name]);
+async function findSagas(engine: Engine, definition: SagaDefinition, subjectIds: readonly string[]) {
+  if (subjectIds.length === 0) return new Map();
+  const rows = await engine.db.query<SagaRow>(selectBySubjects, [subjectIds, definition.name]);
   // Reading does not ask for the row's version: an order is shown while another version's replica drives its saga.
-  return row && toView(toHeld(row, definition));
+  const known = (row: SagaRow) => findDefinition(row, engine.definitions) ?? definition;
+  return new Map(rows.map((row) => [row.subject_id, toView(toHeld(row, known(row)))]));
 }

@@ -22,6 +22,11 @@ export interface Resources {
   startSaga<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
   /** The newest saga of a definition about a subject, as recorded. */
   findSaga(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
+  /** The same for several subjects, by subject, in one statement; those without a saga are missing. */
+  findSagas(
+    definition: SagaDefinition<never>,
+    subjectIds: readonly string[],
+  ): Promise<ReadonlyMap<string, Saga<unknown>>>;
   /** Aborts when the service stops. */
   readonly signal: AbortSignal;
 }

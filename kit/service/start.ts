@@ -138,6 +138,7 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
     },
     startSaga: (tx, saga, from) => started().start(tx, saga, from),
     findSaga: (saga, subjectId) => started().find(saga, subjectId),
+    findSagas: (saga, subjectIds) => started().findMany(saga, subjectIds),
     signal: stopping.signal,
   };
   const wiring = definition.wire(resources, config);

@@ -96,6 +96,10 @@ export interface Metrics {
   reconciliationRecordsCompared(reconciliation: string): GaugeHandle;
   /** reconciliation_finished_at_seconds: when the last run ended, in seconds since 1970. */
   reconciliationFinishedAt(reconciliation: string): GaugeHandle;
+  /** sagas_parked: more than 0 pages somebody. */
+  sagasParked(saga: string): GaugeHandle;
+  /** sagas_unserved: due, and of a version that no replica seems to know. */
+  sagasUnserved(saga: string): GaugeHandle;
 }
 
 // From well below a cached read to the longest deadline of a unary method.
@@ -119,7 +123,6 @@ export function createMetrics(): Metrics {
   const requests = counter("http_server_requests_total", "HTTP requests answered", "route", "status");
   const requestSeconds = duration("http_server_duration_seconds", "Time from request to answer", "route");
   const consumers = gauge("consumer_pending_messages", "Events a consumer has yet to apply", "consumer");
-  const sagas = gauge("sagas_in_flight", "Sagas this replica is advancing", "saga");
   const oldestSteps = gauge("sagas_oldest_step_age_seconds", "Age of the oldest step under way", "saga");
   const findings = gauge("reconciliation_findings_open", "Records that disagree", "reconciliation");
   const compared = gauge(
@@ -128,6 +131,9 @@ export function createMetrics(): Metrics {
     "reconciliation",
   );
   const finished = gauge("reconciliation_finished_at_seconds", "When the last run ended", "reconciliation");
+  const sagas = gauge("sagas_in_flight", "Sagas under way", "saga");
+  const parked = gauge("sagas_parked", "Sagas that wait for an operator", "saga");
+  const unserved = gauge("sagas_unserved", "Sagas due whose version no replica seems to know", "saga");
   return {
     registry,
     rpcServerCalls: cacheByTwo((method, code) => served.labels(method, code)),
@@ -150,6 +156,8 @@ export function createMetrics(): Metrics {
     reconciliationFindingsOpen: cacheByOne((name) => findings.labels(name)),
     reconciliationRecordsCompared: cacheByOne((name) => compared.labels(name)),
     reconciliationFinishedAt: cacheByOne((name) => finished.labels(name)),
+    sagasParked: cacheByOne((saga) => parked.labels(saga)),
+    sagasUnserved: cacheByOne((saga) => unserved.labels(saga)),
   };
 }
 

@@ -3,7 +3,7 @@ import { getOption } from "@bufbuild/protobuf";
 import type { MethodPolicy as EdgePolicy } from "#edge/edge.ts";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { DeadLetterService, ReconciliationService } from "#gen/souk/ops/v1/ops_pb.ts";
+import { DeadLetterService, ReconciliationService, SagaService } from "#gen/souk/ops/v1/ops_pb.ts";
 import {
   Audience,
   type MethodPolicy,
@@ -28,6 +28,7 @@ export const publicServices: ReadonlyMap<DescService, BackendName> = new Map<Des
 export const operatorServices: ReadonlySet<DescService> = new Set<DescService>([
   DeadLetterService,
   ReconciliationService,
+  SagaService,
 ]);
 
 const policies = new Map<DescMethod, MethodPolicy>();

@@ -16,13 +16,13 @@ export const orders = defineService({
   name: "orders",
   migrations: new URL("./migrations/", import.meta.url),
   readConfig,
-  wire({ db, client, cache, startSaga, findSaga }, config) {
+  wire({ db, client, cache, startSaga, findSaga, findSagas }, config) {
     const clients = createClients(client, config);
     const pricing = createPricing({ ...clients, cache });
     const watch = createOrderWatch();
     const checkout = checkoutSaga(clients, (saga) => watch.publish(sagaProgress(saga)));
     return {
-      rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga }))],
+      rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga, findSagas }))],
       consumers: orderConsumers(pricing),
       sagas: [checkout],
       jobs: [watchElsewhere(db, watch)],

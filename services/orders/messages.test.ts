@@ -174,10 +174,14 @@ const sagaOf = (over: Partial<Saga<unknown>>): Saga<unknown> => ({
   input: {},
   results: {},
   failure: undefined,
+  parking: undefined,
+  ageMs: 0,
   lastDone: undefined,
   status: "running",
   ...over,
 });
+
+const declined = { step: "capture", reason: "CARD_DECLINED", message: "The card was declined." };
 
 describe("an order as its customer reads it", () => {
   test("says all that is known, and when", () => {
@@ -229,8 +233,29 @@ describe("an order as its customer reads it", () => {
   });
 
   test("is being undone once its checkout has turned round, however far it had come", () => {
-    const saga = sagaOf({ status: "compensating", lastDone: "book" });
+    const saga = sagaOf({ status: "compensating", failure: declined, lastDone: "book" });
     expect(toProgress(viewOf(order), saga).step).toBe(CheckoutStep.UNDOING);
+  });
+
+  test("tells payment and shipment as soon as they are there, and no longer once they are being undone", () => {
+    const results = { authorize: { paymentId: "payment_7" }, book: { shipmentId: "shipment_7" } };
+    expect(toOrderMessage(viewOf(order), sagaOf({}))).toMatchObject({ paymentId: "", shipmentId: "" });
+    expect(toOrderMessage(viewOf(order), sagaOf({ results }))).toMatchObject({
+      paymentId: "payment_7",
+      shipmentId: "shipment_7",
+    });
+    expect(toOrderMessage(viewOf(order), sagaOf({ results, failure: declined }))).toMatchObject({
+      paymentId: "",
+      shipmentId: "",
+    });
+  });
+
+  test("whose checkout waits for an operator is pending, as far as it has come", () => {
+    const parking = { reason: "UNUSABLE_REPLY", message: "Odd." };
+    const parked = sagaOf({ status: "parked", parking, lastDone: "authorize" });
+    expect(toProgress(viewOf(order), parked).step).toBe(CheckoutStep.PAYMENT_AUTHORIZED);
+    expect(sagaProgress(parked)).toMatchObject({ status: OrderStatus.PENDING, cancelReason: "" });
+    expect(toProgress(viewOf(order), { ...parked, failure: declined }).step).toBe(CheckoutStep.UNDOING);
   });
 
   test("has ended with the same step for everybody, whether or not its checkout is at hand", () => {

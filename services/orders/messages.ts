@@ -101,6 +101,10 @@ export function toPlacedMessage(order: Order, placedAt: Date) {
 export function toOrderMessage(view: OrderView, saga: Saga<unknown> | undefined) {
   const order = fromBinary(OrderSchema, view.document);
   order.step = finalSteps[view.status] ?? toStep(saga);
+  if (view.status === "pending") {
+    order.paymentId = resultOf(saga, "authorize", "paymentId");
+    order.shipmentId = resultOf(saga, "book", "shipmentId");
+  }
   order.placedAt = timestampFromDate(view.placedAt);
   order.updatedAt = timestampFromDate(view.updatedAt);
   return order;
@@ -130,6 +134,7 @@ const progressStatus = {
   compensating: WireStatus.PENDING,
   completed: WireStatus.CONFIRMED,
   compensated: WireStatus.CANCELLED,
+  parked: WireStatus.PENDING,
 } as const;
 
 /** What a saga's transition means to a watcher. */
@@ -148,8 +153,13 @@ const steps: Readonly<Record<string, CheckoutStep>> = {
 };
 
 function toStep(saga: Saga<unknown> | undefined): CheckoutStep {
-  if (saga?.status === "compensating" || saga?.status === "compensated") return CheckoutStep.UNDOING;
+  if (saga?.failure) return CheckoutStep.UNDOING;
   return steps[saga?.lastDone ?? ""] ?? CheckoutStep.ACCEPTED;
+}
+
+/** What a step of checkout answered and was not undone since; empty before. */
+function resultOf(saga: Saga<unknown> | undefined, step: string, name: string): string {
+  return saga?.failure ? "" : String(saga?.results[step]?.[name] ?? "");
 }
 
 function toPlaced({

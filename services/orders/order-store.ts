@@ -1,6 +1,14 @@
 import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { fromEventPayload, fromPlaced, toDocument, toEventPayload } from "./messages.ts";
-import { evolve, fold, type Order, type OrderEvent, type OrderPlaced, type OrderStatus } from "./order.ts";
+import {
+  evolve,
+  fold,
+  type Order,
+  type OrderEvent,
+  type OrderPlaced,
+  type OrderStatus,
+  orderNotFound,
+} from "./order.ts";
 import type { OrderView } from "./order-view.ts";
 
 const selectEvents = statement(
@@ -91,7 +99,10 @@ export async function readOrderOfKey(
   return row && { placed: fromPlaced(row.placed), view: row };
 }
 
-/** Loads an order from its events, decides, and appends what was decided. Returns the order after it. */
+/**
+ * Loads an order from its events, decides, and appends what was decided. Returns the order after it.
+ * @throws ServiceError ORDER_NOT_FOUND, and what `decide` throws.
+ */
 export async function updateOrder(
   tx: Transaction,
   orderId: string,
@@ -99,7 +110,7 @@ export async function updateOrder(
 ): Promise<Order> {
   const rows = await tx.query<{ type: string; payload: Buffer }>(selectEvents, [orderId]);
   const before = fold(rows.map(({ type, payload }) => fromEventPayload(type, payload)));
-  if (!before) throw new Error(`order ${orderId} has no events`);
+  if (!before) throw orderNotFound(orderId);
   const event = decide(before);
   const order = evolve(before, event);
   await tx.query(insertNextEvent, [

@@ -96,9 +96,12 @@ export interface OrderRequest {
   readonly serviceLevel: ServiceLevel;
 }
 
+/** What one payment can move, in minor units: the contract's limit for any amount. */
+const maxTotalMinor = 1_000_000_000_000n;
+
 /**
  * Prices and places an order. Lines of the same product are added up.
- * @throws ServiceError PRODUCT_NOT_SOLD, CURRENCY_MISMATCH.
+ * @throws ServiceError PRODUCT_NOT_SOLD, CURRENCY_MISMATCH, VALIDATION_FAILED where the total is more than can be paid at once.
  */
 export function placeOrder(request: OrderRequest): OrderPlaced {
   const lines = priceLines(request);
@@ -111,6 +114,7 @@ export function placeOrder(request: OrderRequest): OrderPlaced {
     0n,
   );
   const total = { currencyCode, amountMinor: amountMinor + shippingFee.amountMinor };
+  if (total.amountMinor > maxTotalMinor) throw totalTooLarge();
   const subtotal = { currencyCode, amountMinor };
   return {
     type: "placed",
@@ -209,6 +213,11 @@ const keyReused = () =>
     AnyReason.IDEMPOTENCY_KEY_REUSED,
     "This Idempotency-Key was used with another request.",
   );
+
+const totalTooLarge = () =>
+  serviceError(AnyReasonSchema, AnyReason.VALIDATION_FAILED, "The order's total is too large.", {
+    violations: [{ field: "lines", description: `The total must be at most ${maxTotalMinor} minor units.` }],
+  });
 
 const alreadyEnded = ({ orderId, status }: Order) =>
   serviceError(ErrorReasonSchema, ErrorReason.ORDER_ALREADY_ENDED, `The order ${orderId} is ${status}.`, {

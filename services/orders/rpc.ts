@@ -40,6 +40,7 @@ export interface OrdersRpcOptions {
   readonly checkout: SagaDefinition<CheckoutInput>;
   readonly startSaga: Resources["startSaga"];
   readonly findSaga: Resources["findSaga"];
+  readonly findSagas: Resources["findSagas"];
 }
 
 /** Answers the orders contract. */
@@ -93,7 +94,7 @@ const getOrder = ({ db, findSaga, checkout }: OrdersRpcOptions) =>
     return { order: toOrderMessage(owned(view, orderId, call), saga) };
   });
 
-const listOrders = ({ db }: OrdersRpcOptions) =>
+const listOrders = ({ db, findSagas, checkout }: OrdersRpcOptions) =>
   query(methods.listOrders, async ({ pageSize, pageToken, status }, call) => {
     const customerId = customerOf(call);
     const size = pageSize || defaultPageSize;
@@ -102,8 +103,10 @@ const listOrders = ({ db }: OrdersRpcOptions) =>
     const after = placedAt && orderId ? { placedAt: new Date(Number(placedAt)), orderId } : undefined;
     const rows = await readPage(db, { customerId, status: fromWireStatus(status), after, limit: size + 1 });
     const { items, last } = cutPage(rows, size);
+    const pending = items.filter((view) => view.status === "pending").map((view) => view.orderId);
+    const sagas = await findSagas(checkout, pending);
     return {
-      orders: items.map((view) => toOrderMessage(view, undefined)),
+      orders: items.map((view) => toOrderMessage(view, sagas.get(view.orderId))),
       nextPageToken: last ? toPageToken(scope, [String(last.placedAt.getTime()), last.orderId]) : "",
     };
   });

@@ -33,7 +33,7 @@ export function createParticipants(): Participants {
     keys,
     step: (name, { do: work, undo, ...rest } = {}) => ({
       name,
-      attemptTimeoutMs: 1_000,
+      attemptTimeoutMs: 10_000,
       budgetMs: 5_000,
       ...rest,
       do: noting(keys, short, work ?? (async () => ({ done: name }))),

@@ -13,6 +13,7 @@ import type { SagaEngine } from "#kit/saga/saga.ts";
 import type { CommandHandler, Query, ServiceRpcs } from "../handlers.ts";
 import { deadLetterRpcs } from "./dead-letters.ts";
 import { reconciliationRpcs } from "./reconciliation.ts";
+import { sagaRpcs } from "./sagas.ts";
 
 /** What operators' calls work on. */
 export interface OperationParts {
@@ -26,7 +27,9 @@ export interface OperationParts {
 
 /** The operators' RPCs of a service. A request that names another service is refused: it came to the wrong place. */
 export const operationRpcs = (parts: OperationParts): ServiceRpcs[] =>
-  [deadLetterRpcs(parts), reconciliationRpcs(parts)].map((rpcs) => onlyFor(parts.service, rpcs));
+  [deadLetterRpcs(parts), reconciliationRpcs(parts), sagaRpcs(parts)].map((rpcs) =>
+    onlyFor(parts.service, rpcs),
+  );
 
 type Handler = Query<Message, unknown> | CommandHandler<Message, unknown>;
 

@@ -96,6 +96,10 @@ describe("an order that goes well", () => {
         version: 1n,
       }),
     );
+    const { orders } = await customer.listOrders({});
+    expect(orders).toMatchObject([
+      { orderId, status: OrderStatus.PENDING, step: CheckoutStep.STOCK_RESERVED },
+    ]);
     await watch(customer, orderId);
   });
 });

@@ -200,6 +200,12 @@ describe("a refused order", () => {
     await refused({ ...aWish(productId), lines: [] }, violating("lines"));
     await refused(aWish(productId, { paymentMethod: "4242424242424242" }), violating("payment_method"));
   });
+
+  test("whose total no payment can move is refused before anything is set aside, and names the field", async () => {
+    const { productId } = await shop.sell({ amountMinor: 1_000_000_000_000n });
+    const violations = [expect.objectContaining({ field: "lines" })];
+    await refused(aWish(productId), { reason: "VALIDATION_FAILED", code: 3, violations });
+  });
 });
 
 describe("a key whose answer has been forgotten", () => {

@@ -51,6 +51,7 @@ function aReplica() {
     db: service.db,
     watch,
     findSaga: async () => undefined,
+    findSagas: async () => new Map(),
     checkout: {} as ReturnType<typeof checkoutSaga>,
     pricing: unused,
     startSaga: unused,
