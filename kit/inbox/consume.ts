@@ -1,5 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import { planted } from "#kit/failpoints/planted.ts";
 import { eventName, streamName, streamSubjects } from "#kit/nats/event-names.ts";
 import { ensureConsumer, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import type { Database } from "#kit/postgres/postgres.ts";
@@ -133,6 +134,7 @@ async function drain(options: ConsumeOptions, group: StreamGroup, messages: Cons
 async function handleBatch(options: ConsumeOptions, group: StreamGroup, batch: readonly JsMsg[]) {
   const deliveries = batch.flatMap((message) => decode(options, group, message));
   if (deliveries.length === 0) return;
+  if (planted("ack-before-commit")) for (const { message } of deliveries) message.ack();
   try {
     await applyBatch(options.db, group.durable, deliveries);
     for (const { message } of deliveries) message.ack();
@@ -174,7 +176,7 @@ function handBack({ log }: ConsumeOptions, group: StreamGroup, message: JsMsg | 
     { err: error, consumer: group.durable, subject: message.subject, deliveries },
     "an event was handed back",
   );
-  message.nak(waitMs);
+  message.nak(planted("nak-without-delay") ? 0 : waitMs);
 }
 
 function measureLag(

@@ -22,9 +22,11 @@ export interface Announcement {
   readonly traceparent?: string | undefined;
 }
 
-interface OutboxRow {
+/** An event as it is stored. */
+export interface AnnouncedEvent {
   readonly eventId: string;
   readonly subject: string;
+  /** JSON. */
   readonly headers: string;
   readonly payload: Uint8Array;
 }
@@ -37,11 +39,13 @@ export interface OutboxOptions {
   readonly prefix: string;
   /** Called after each commit that left events behind, to wake the relay. Must not throw. */
   readonly onCommitted: () => void;
+  /** Called with each event before its transaction ends: a planted bug, and nothing else. */
+  readonly publishTooEarly?: ((event: AnnouncedEvent) => void) | undefined;
 }
 
 interface Outbox extends OutboxOptions {
   readonly names: Map<DescMessage, EventName>;
-  readonly buffers: WeakMap<Transaction, OutboxRow[]>;
+  readonly buffers: WeakMap<Transaction, AnnouncedEvent[]>;
 }
 
 const outboxes = new WeakMap<object, Outbox>();
@@ -64,6 +68,7 @@ export function announce<D extends DescMessage>(
   const outbox = outboxes.get(tx.database);
   if (!outbox) throw new Error("this database has no outbox");
   const row = toRow(nameOf(outbox, desc), desc, message, about, outbox.source);
+  outbox.publishTooEarly?.(row);
   const buffer = outbox.buffers.get(tx);
   if (buffer) buffer.push(row);
   else outbox.buffers.set(tx, openBuffer(tx, row, outbox.onCommitted));
@@ -75,7 +80,7 @@ function nameOf({ names, prefix }: Outbox, desc: DescMessage): EventName {
   return name;
 }
 
-function openBuffer(tx: Transaction, first: OutboxRow, onCommitted: () => void): OutboxRow[] {
+function openBuffer(tx: Transaction, first: AnnouncedEvent, onCommitted: () => void): AnnouncedEvent[] {
   const rows = [first];
   tx.beforeCommit(() => ({
     statement: insertEvents,
@@ -97,7 +102,7 @@ function toRow<D extends DescMessage>(
   init: MessageInitShape<D>,
   about: Announcement,
   source: string,
-): OutboxRow {
+): AnnouncedEvent {
   const message = create(desc, init);
   const eventId = newUuid();
   const headers = {

@@ -4,6 +4,7 @@
  * Guarantees: each step runs at least once under one command key; a saga is advanced by the replica that holds its lease, and
  * a fencing token makes a former holder's writes fall on no row; timers live in the table.
  */
+import { planted } from "#kit/failpoints/planted.ts";
 import { newId } from "#kit/ids/ids.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
@@ -177,6 +178,7 @@ async function every(engine: Engine, everyMs: number, complaint: string, work: (
 }
 
 async function claim(engine: Engine) {
+  if (planted("saga-timers-in-memory")) return;
   const room = maxActive - engine.active.size;
   if (room <= 0 || engine.definitions.length === 0) return;
   const rows = await engine.db.query<SagaRow>(claimSagas, [

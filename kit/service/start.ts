@@ -3,11 +3,13 @@ import { file_souk_ops_v1_events } from "#gen/souk/ops/v1/events_pb.ts";
 import { createServiceToken, createTokenVerifier } from "#kit/auth/auth.ts";
 import { createCache } from "#kit/cache/cache.ts";
 import type { ServiceConfig } from "#kit/config/config.ts";
+import { planted } from "#kit/failpoints/planted.ts";
 import { runConsumers } from "#kit/inbox/consume.ts";
 import { streamName, streamSubjects } from "#kit/nats/event-names.ts";
 import { connectNats, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import { openOutbox } from "#kit/outbox/outbox.ts";
 import { createRelay } from "#kit/outbox/relay.ts";
+import { publishTooEarly } from "#kit/outbox/too-early.ts";
 import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
 import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
 import { createReconciler, type Reconciler } from "#kit/reconciliation/reconciliation.ts";
@@ -181,7 +183,12 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
     await ensureStream(nats, { name: streamName(file, config.eventPrefix), subjects });
   }
   const relay = createRelay({ db, nats, log, metrics });
-  openOutbox(db, { source: definition.name, prefix: config.eventPrefix, onCommitted: relay.wake });
+  openOutbox(db, {
+    source: definition.name,
+    prefix: config.eventPrefix,
+    onCommitted: relay.wake,
+    publishTooEarly: planted("publish-before-commit") ? publishTooEarly(nats) : undefined,
+  });
   loops.push(relay.run(signal));
   const consumers = wiring.consumers ?? [];
   const service = definition.name;

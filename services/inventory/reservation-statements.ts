@@ -33,6 +33,25 @@ export const insertReservation = statement(
    union all select sku, null, null, null, null, null, null from short`,
 );
 
+/** The planted bug `cached-stock`: decides by what stock says without locking it, and sets nothing aside. */
+export const insertUnheldReservation = statement(
+  "inventory-insert-unheld-reservation",
+  `with wanted as (select * from unnest($3::text[], $4::integer[]) as line (sku, quantity)),
+   short as materialized (
+     select wanted.sku from wanted left join stock using (sku)
+     where stock.on_hand >= wanted.quantity is not true order by wanted.sku limit 1
+   ),
+   made as (
+     insert into reservations (order_id, reservation_id, status, skus, quantities, expires_at, created_at, updated_at)
+     select $1, $2, 'expired', $3, $4, souk_now() + $5 * interval '1 millisecond', souk_now(), souk_now()
+     where not exists (select from short)
+     returning expires_at
+   )
+   select null as short_sku, made.expires_at, stock.sku, stock.on_hand - stock.reserved as available, 0 as delta,
+     stock.low_threshold, stock.version from made, wanted join stock using (sku)
+   union all select sku, null, null, null, null, null, null from short`,
+);
+
 /** $1 order. What the reservation is now, whether this call released it, and the stock that came back. */
 export const releaseReservation = statement(
   "inventory-release-reservation",

@@ -1,3 +1,4 @@
+import { planted } from "#kit/failpoints/planted.ts";
 import { isUniqueViolation, type Transaction } from "#kit/postgres/postgres.ts";
 import {
   orderAlreadyReserved,
@@ -12,6 +13,7 @@ import {
   commitReservations,
   expireReservations,
   insertReservation,
+  insertUnheldReservation,
   releaseReservation,
 } from "./reservation-statements.ts";
 import type { AvailabilityChange } from "./stock.ts";
@@ -46,7 +48,8 @@ async function insertRows(
   const quantities = lines.map((line) => line.quantity);
   try {
     const values = [orderId, reservationId, skus, quantities, reservationLifetimeMs];
-    return await tx.query<InsertedRow>(insertReservation, values);
+    const insert = planted("cached-stock") ? insertUnheldReservation : insertReservation;
+    return await tx.query<InsertedRow>(insert, values);
   } catch (error) {
     throw isUniqueViolation(error, "reservations_pkey") ? orderAlreadyReserved(orderId) : error;
   }

@@ -1,6 +1,7 @@
 // Stripe's payment-intents API, spoken without its SDK: under load a call costs 0.05 ms of CPU here and 0.11 ms there. A test
 // drives both against the same processor and compares what they learn.
 
+import { planted } from "#kit/failpoints/planted.ts";
 import {
   createProviderHttp,
   type ProviderAddress,
@@ -8,6 +9,7 @@ import {
   type ProviderHttp,
   type ProviderRequest,
 } from "#kit/http/http.ts";
+import { newUuid } from "#kit/ids/ids.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type {
   Authorization,
@@ -69,11 +71,11 @@ async function authorize(
     [`metadata[${commandField}]`, key],
     ["metadata[order_id]", orderId],
   ] as const;
-  const answer = await send(
-    stripe,
-    { method: "POST", path: "/v1/payment_intents", body: toForm(form), key },
-    deadline,
-  );
+  const request = { method: "POST", path: "/v1/payment_intents", body: toForm(form) } as const;
+  const sentKey = planted("charge-without-key") ? newUuid() : key;
+  let answer = await send(stripe, { ...request, key: sentKey }, deadline);
+  if (answer.status === 402 && planted("retry-on-declined"))
+    answer = await send(stripe, { ...request, key: newUuid() }, deadline);
   return answer.status === 200 ? truthOf(answer.body) : refusedTruth(answer);
 }
 

@@ -1,0 +1,62 @@
+import { SERVICE_NAMES } from "../../tools/start/service-names.ts";
+import { isPortFree } from "../../tools/stores/free-port.ts";
+
+/** The service that writes down what the kit's inbox lets through. */
+export const WITNESS = "witness";
+/** What runs twice: the shop's services and its gateway. */
+export const SHOP_SERVICES = ["gateway", ...SERVICE_NAMES] as const;
+/** What has a database. */
+export const DATABASE_NAMES = [...SERVICE_NAMES, WITNESS] as const;
+/** Everything of which two replicas run. */
+export const REPLICATED = [...SHOP_SERVICES, WITNESS] as const;
+export const REPLICAS = [1, 2] as const;
+
+/** The link between a service and its database. */
+export const databaseLink = (service: string) => `postgres:${service}`;
+
+/** Links that callers use instead of the real address. */
+export const LINK_NAMES: readonly string[] = [
+  ...SHOP_SERVICES,
+  ...["card-processor", "carrier", "nats", "redis"],
+  ...DATABASE_NAMES.map(databaseLink),
+];
+
+/** Name of a replica in logs, reports and tables. */
+export const replicaName = (service: string, replica: number) => `${service}-${replica}`;
+
+/** A port for each name: `orders-1`, `orders-1-metrics`, `link:orders`, `postgres`. */
+export type ChaosPorts = ReadonlyMap<string, number>;
+
+const names = [
+  ...REPLICATED.flatMap((service) =>
+    REPLICAS.flatMap((replica) => [
+      replicaName(service, replica),
+      `${replicaName(service, replica)}-metrics`,
+    ]),
+  ),
+  ...LINK_NAMES.map((name) => `link:${name}`),
+  ...["issuer", "card-processor", "carrier", "postgres", "nats", "redis"],
+];
+
+/** Below the ports that the system gives to outgoing connections: a restarted process finds its own still free. */
+const lowestBase = 20_000;
+const highestBase = 32_000;
+const attempts = 50;
+
+/** Finds a block of free ports. */
+export async function findPorts(): Promise<ChaosPorts> {
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const base = lowestBase + Math.floor(Math.random() * (highestBase - lowestBase));
+    const ports = names.map((_, index) => base + index);
+    const free = await Promise.all(ports.map(isPortFree));
+    if (free.every(Boolean)) return new Map(names.map((name, index) => [name, base + index]));
+  }
+  throw new Error("no block of ports is free");
+}
+
+/** The port of a name; throws for one that is not in the table. */
+export function portOf(ports: ChaosPorts, name: string): number {
+  const port = ports.get(name);
+  if (port === undefined) throw new Error(`nothing is called ${name}`);
+  return port;
+}
