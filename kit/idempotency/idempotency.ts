@@ -18,7 +18,7 @@ import {
   type Transaction,
 } from "#kit/postgres/postgres.ts";
 import type { Deadline } from "#kit/time/time.ts";
-import { answerConstraint, insertAnswer, layTombstone, limitLockWait, selectAnswer } from "./statements.ts";
+import { answerConstraint, insertAnswers, layTombstone, limitLockWait, selectAnswer } from "./statements.ts";
 
 /** Under what a command is remembered. */
 export interface CommandKey {
@@ -46,9 +46,15 @@ export interface Answer {
 /** What the work wants remembered: an answer, or a refusal whose effects are committed all the same. */
 export type Outcome = { readonly response: Uint8Array } | { readonly refusal: ServiceError };
 
-/** The work of a command: a half that may call out, and a local half that runs in the transaction. */
-export interface Work<Prepared> {
-  prepare(): Promise<Prepared>;
+/** The work of a command: a half that may call out, and a local half that runs in the transaction; before both, an intent. */
+export interface Work<Prepared, Intended = undefined> {
+  /**
+   * Whether the local halves may share their transactions with others (`Database.sharedTransaction`). `intend` then also runs,
+   * and is kept, for a command that has its answer: it meets what it recorded the first time.
+   */
+  readonly groupCommit: boolean;
+  intend?: ((tx: Transaction) => Promise<Intended>) | undefined;
+  prepare(intended: Intended): Promise<Prepared>;
   apply(tx: Transaction, prepared: Prepared): Promise<Outcome>;
 }
 
@@ -57,26 +63,83 @@ export interface Work<Prepared> {
  * @throws ServiceError IDEMPOTENCY_KEY_REUSED for the same key with another request, IDEMPOTENCY_KEY_IN_USE when the first
  *   call does not end before the deadline, COMMAND_CANCELLED under a tombstone, the remembered refusal, or what `work` throws.
  */
-export async function runRemembered<Prepared>(
+export async function runRemembered<Prepared, Intended = undefined>(
   db: Database,
   command: RememberedCommand,
-  work: Work<Prepared>,
+  work: Work<Prepared, Intended>,
 ): Promise<Answer> {
   let outcome: Outcome;
   let decided: Outcome | undefined;
   try {
-    const prepared = await work.prepare();
-    outcome = await db.transaction(async (tx) => {
+    const { earlier, intended } = await intend(db, command, work);
+    if (earlier) return earlier;
+    const prepared = await work.prepare(intended);
+    const decide = async (tx: Transaction) => {
       decided = await work.apply(tx, prepared);
       remember(tx, command, decided);
       return decided;
-    });
+    };
+    outcome = work.groupCommit
+      ? await db.sharedTransaction(textOf(command), decide)
+      : await db.transaction(decide);
   } catch (error) {
     if (!decided || !planted("swallowed-commit-error")) return await answerAfterFailure(db, command, error);
     outcome = decided;
   }
   if ("refusal" in outcome) throw outcome.refusal;
   return { response: outcome.response, replayed: false };
+}
+
+/** What a command intends, or its answer where it has one. */
+interface Intention<Intended> {
+  readonly earlier?: Answer;
+  readonly intended: Intended;
+}
+
+async function intend<Intended>(
+  db: Database,
+  command: RememberedCommand,
+  work: Pick<Work<unknown, Intended>, "groupCommit" | "intend">,
+): Promise<Intention<Intended>> {
+  // Whoever has no intent has no such parameter either.
+  if (!work.intend) return { intended: undefined as Intended };
+  const record = work.intend;
+  if (work.groupCommit) return { intended: await db.sharedTransaction(textOf(command), record) };
+  return await intendUnlessAnswered(db, command, record);
+}
+
+/**
+ * The lookup and the intent share a transaction and a round trip: `prepare` must not run again for a command that has its
+ * answer. Where it has one, the intent is rolled back.
+ */
+async function intendUnlessAnswered<Intended>(
+  db: Database,
+  command: RememberedCommand,
+  record: (tx: Transaction) => Promise<Intended>,
+): Promise<Intention<Intended>> {
+  try {
+    const work = async (tx: Transaction) => {
+      const [recalled, recorded] = await Promise.allSettled([recall(tx, command), record(tx)]);
+      if (recalled.status === "rejected") throw recalled.reason;
+      if (recalled.value) throw new AlreadyAnswered(recalled.value);
+      if (recorded.status === "rejected") throw recorded.reason;
+      return recorded.value;
+    };
+    return { intended: await db.transaction(work) };
+  } catch (error) {
+    if (error instanceof AlreadyAnswered) return { earlier: error.answer, intended: undefined as Intended };
+    throw error;
+  }
+}
+
+/** Rolls an intent back; never leaves this file. */
+class AlreadyAnswered extends Error {
+  readonly answer: Answer;
+
+  constructor(answer: Answer) {
+    super();
+    this.answer = answer;
+  }
 }
 
 /**
@@ -139,22 +202,44 @@ async function rememberRefusal(db: Database, command: RememberedCommand, refusal
 
 function remember(tx: Transaction, command: RememberedCommand, outcome: Outcome) {
   const remainingMs = Math.floor(command.deadline.remainingMs());
-  if (remainingMs < lockTimeoutMs) {
+  if (!tx.shared && remainingMs < lockTimeoutMs) {
     // Ahead of the insert, which is what waits; a failure of it shows at COMMIT.
     tx.query(limitLockWait, [String(Math.max(1, remainingMs - replyReserveMs))]).catch(() => {});
   }
   const refused = "refusal" in outcome;
+  const row: RememberedRow = {
+    command,
+    outcome: refused ? "refused" : "answered",
+    response: refused ? toStatus(outcome.refusal).details : outcome.response,
+  };
+  const rows = remembered.get(tx);
+  if (rows) rows.push(row);
+  else remembered.set(tx, openRows(tx, row));
+}
+
+interface RememberedRow {
+  readonly command: RememberedCommand;
+  readonly outcome: "answered" | "refused";
+  readonly response: Uint8Array;
+}
+
+const remembered = new WeakMap<Transaction, RememberedRow[]>();
+
+function openRows(tx: Transaction, first: RememberedRow): RememberedRow[] {
+  const rows = [first];
+  const column = (pick: (row: RememberedRow) => unknown) => rows.map(pick);
   tx.beforeCommit(() => ({
-    statement: insertAnswer,
+    statement: insertAnswers,
     values: [
-      command.principal,
-      methodName(command.method),
-      command.key,
-      command.fingerprint,
-      refused ? "refused" : "answered",
-      refused ? toStatus(outcome.refusal).details : outcome.response,
+      column(({ command }) => command.principal),
+      column(({ command }) => methodName(command.method)),
+      column(({ command }) => command.key),
+      column(({ command }) => command.fingerprint),
+      column((row) => row.outcome),
+      column((row) => row.response),
     ],
   }));
+  return rows;
 }
 
 /** Kept back from the wait for a lock, so that the answer 409 still reaches the caller before its deadline. */
@@ -177,6 +262,10 @@ function toRefusal(details: Uint8Array): ServiceError {
   const { code, message } = fromBinary(StatusSchema, details);
   return fromStatus({ code, message, details });
 }
+
+/** What tells commands apart. */
+const textOf = ({ principal, method, key }: CommandKey) =>
+  JSON.stringify([principal, methodName(method), key]);
 
 const methodName = (method: DescMethod) => `${method.parent.typeName}/${method.name}`;
 

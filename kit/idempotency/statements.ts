@@ -4,10 +4,10 @@ import { statement } from "#kit/postgres/postgres.ts";
 export const answerConstraint = "idempotency_pkey";
 
 /** A plain insert: where another transaction holds the same key it waits for that one's end, then conflicts. */
-export const insertAnswer = statement(
-  "kit-insert-answer",
+export const insertAnswers = statement(
+  "kit-insert-answers",
   `insert into kit.idempotency (principal, method, key, fingerprint, outcome, response)
-   values ($1, $2, $3, $4, $5, $6)`,
+   select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::bytea[])`,
 );
 
 export const selectAnswer = statement(

@@ -55,6 +55,8 @@ export async function connectNats(options: {
     timeout: dialTimeoutMs,
     pingInterval: 5_000,
     maxPingOut: 2,
+    // Else each publish makes an error in advance, for a stack trace in case it fails.
+    noAsyncTraces: true,
   });
   void logStatus(connection, options.log);
   return {

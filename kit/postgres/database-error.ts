@@ -52,7 +52,7 @@ function isConnectionFault(error: unknown): error is Error {
 
 const connectionCodes = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOENT", "EAI_AGAIN"]);
 const connectionTexts =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Client was closed|rolled back at COMMIT/;
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Client was closed/;
 
 const unavailable = (cause: unknown) =>
   serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "The database is away.", { cause });

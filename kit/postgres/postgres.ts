@@ -1,7 +1,7 @@
 /**
  * PostgreSQL: a pool, transactions with an explicit `tx`, named statements.
  *
- * Guarantees: `transaction` resolves only when the server has answered COMMIT with COMMIT; nothing it did is kept when it
+ * Guarantees: `transaction` resolves only when the server has committed; nothing it did is kept when it
  * rejects, except that an error at COMMIT itself leaves the outcome unknown (repeat by key). Statements that are issued
  * without awaiting in between travel in one write. The process survives terminated backends and a server restart.
  */
@@ -9,9 +9,11 @@ import pg from "pg";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
+import { sendBatch } from "./batch.ts";
 import { isTransient, toServiceErrorFromDatabase } from "./database-error.ts";
+import { createGroupCommit } from "./group-commit.ts";
 import type { Queryable, Statement } from "./statement.ts";
-import { createTransaction, type Transaction, type TransactionInternals } from "./transaction.ts";
+import { createTransaction, type Transaction } from "./transaction.ts";
 
 export { isLockTimeout, isUniqueViolation } from "./database-error.ts";
 export type { Deferred } from "./deferred.ts";
@@ -25,6 +27,12 @@ export interface Database extends Queryable {
    * not have effects outside `tx`.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` in a transaction that it may share with others (group commit), and alone where that fails; so `work` must not
+   * have effects outside `tx`. The row locks of one transaction do not keep its works from one another: each statement must
+   * decide and change in one go, and works of one `key` never share.
+   */
+  sharedTransaction<T>(key: string, work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** A connection of its own, outside the pool, for session state such as advisory locks. */
   session(): Promise<Session>;
   /** Waits for what is running and closes all connections. */
@@ -49,6 +57,8 @@ export interface DatabaseOptions {
 
 /** Default of `lock_timeout`, in milliseconds: below the statement timeout, so that a wait for a lock is told apart. */
 export const lockTimeoutMs = 4_000;
+/** The works of a shared transaction wait for a lock together, so not for long; whoever needs it then waits alone. */
+const sharedLockTimeoutMs = 100;
 const idleInTransactionTimeoutMs = 10_000;
 const connectTimeoutMs = 3_000;
 const maxAttempts = 3;
@@ -63,23 +73,26 @@ const planOptions = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off
 export function createDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({ ...clientOptions(options), max: options.maxConnections ?? 16 });
   pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
+  const shared = new pg.Pool({ ...clientOptions(options), max: 1, lock_timeout: sharedLockTimeoutMs });
+  shared.on("error", (error) => options.log.warn({ err: error }, "the shared database connection broke"));
+  const run = (from: pg.Pool) => {
+    const of = () => ({ database, shared: from === shared });
+    return <T>(work: (tx: Transaction) => Promise<T>) =>
+      runTransaction(() => attemptTransaction(from, of(), work));
+  };
   const database: Database = {
     query: (what, values) => pooledQuery(pool, what, values),
-    transaction: (work) => runTransaction(() => attemptTransaction(pool, database, work)),
+    transaction: run(pool),
+    sharedTransaction: createGroupCommit(run(shared), run(pool)),
     session: () => openSession(options),
-    close: () => pool.end(),
+    close: async () => void (await Promise.all([pool.end(), shared.end()])),
   };
   return database;
 }
 
-function clientOptions({
-  url,
-  statementTimeoutMs = 5_000,
-}: DatabaseOptions): pg.PoolConfig & { pipeline: boolean } {
+function clientOptions({ url, statementTimeoutMs = 5_000 }: DatabaseOptions): pg.PoolConfig {
   return {
     connectionString: url,
-    pipeline: true,
-    types: { getTypeParser },
     statement_timeout: statementTimeoutMs,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
@@ -88,21 +101,44 @@ function clientOptions({
   };
 }
 
-const int8 = 20;
-
-function getTypeParser(oid: number, format?: "text" | "binary") {
-  return oid === int8 ? BigInt : pg.types.getTypeParser(oid, format as "text");
-}
-
 async function pooledQuery<Row extends object>(
   pool: pg.Pool,
   what: Statement,
   values: readonly unknown[] = [],
 ) {
   try {
-    return (await pool.query<Row>({ name: what.name, text: what.text, values: values as unknown[] })).rows;
+    return await onClient(pool, (client) => querySingle<Row>(client, what, values));
   } catch (error) {
     throw toServiceErrorFromDatabase(error);
+  }
+}
+
+async function querySingle<Row extends object>(
+  client: pg.ClientBase,
+  what: Statement,
+  values: readonly unknown[],
+) {
+  const [rows] = await sendBatch(client, [{ statement: what, values }]);
+  return (rows ?? []) as Row[];
+}
+
+/** Lends a connection. `work` may hand back what makes it unusable by `spoil`. */
+async function onClient<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient, spoil: (broken: Error | undefined) => void) => Promise<T>,
+) {
+  const client = await pool.connect();
+  // The pool listens only while a connection is idle; without this a break while it is lent would end the process.
+  const onError = () => {};
+  client.on("error", onError);
+  let broken: Error | undefined;
+  try {
+    return await work(client, (error) => {
+      broken = error;
+    });
+  } finally {
+    client.off("error", onError);
+    client.release(broken);
   }
 }
 
@@ -118,32 +154,22 @@ async function runTransaction<T>(run: () => Promise<T>): Promise<T> {
 
 async function attemptTransaction<T>(
   pool: pg.Pool,
-  database: Database,
+  of: { readonly database: Database; readonly shared: boolean },
   work: (tx: Transaction) => Promise<T>,
 ) {
-  const client = await pool.connect();
-  // The pool listens only while a connection is idle; without this a break in mid-transaction would end the process.
-  const onError = () => {};
-  client.on("error", onError);
-  const tx = createTransaction(client, database);
-  let broken: Error | undefined;
-  try {
-    const result = await work(tx);
-    await tx.commit();
-    return result;
-  } catch (error) {
-    broken = await tx.rollback();
-    throw error;
-  } finally {
-    client.off("error", onError);
-    client.release(broken);
-    runAfterCommit(tx);
-  }
-}
-
-function runAfterCommit(tx: TransactionInternals) {
-  if (!tx.committed) return;
+  const { result, tx } = await onClient(pool, async (client, spoil) => {
+    const tx = createTransaction(client, of);
+    try {
+      const result = await work(tx);
+      await tx.commit();
+      return { result, tx };
+    } catch (error) {
+      spoil(await tx.rollback());
+      throw error;
+    }
+  });
   for (const callback of tx.afterCommitCallbacks) callback();
+  return result;
 }
 
 async function openSession(options: DatabaseOptions): Promise<Session> {
@@ -161,8 +187,7 @@ async function openSession(options: DatabaseOptions): Promise<Session> {
     async query<Row extends object>(what: Statement, values: readonly unknown[] = []) {
       if (lost.signal.aborted) throw sessionLost();
       try {
-        return (await client.query<Row>({ name: what.name, text: what.text, values: values as unknown[] }))
-          .rows;
+        return await querySingle<Row>(client, what, values);
       } catch (error) {
         throw toServiceErrorFromDatabase(error);
       }

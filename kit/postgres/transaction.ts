@@ -1,11 +1,14 @@
 import type { PoolClient } from "pg";
+import { sendBatch } from "./batch.ts";
 import { type Deferred, mergeDeferred } from "./deferred.ts";
-import type { Queryable, Statement } from "./statement.ts";
+import { type Queryable, type Statement, statement } from "./statement.ts";
 
 /** An open transaction, handed to local code only. */
 export interface Transaction extends Queryable {
   /** The database it belongs to: upper layers hang what they know about a database on this. */
   readonly database: object;
+  /** Whether other works share it: then its settings are not one work's to change. */
+  readonly shared: boolean;
   /**
    * Registers an INSERT to be built when the work is done. All of them travel as one statement, in the same write as COMMIT, so
    * they must not depend on one another. Return undefined for none.
@@ -17,45 +20,62 @@ export interface Transaction extends Queryable {
 
 /** What the pool needs of a transaction. */
 export interface TransactionInternals extends Transaction {
-  readonly committed: boolean;
   readonly afterCommitCallbacks: readonly (() => void)[];
-  /** @throws the first error of a deferred statement, or of COMMIT; also when the server answers COMMIT with ROLLBACK. */
+  /** @throws the first error of any statement, also where the work did not mind it, or of COMMIT. */
   commit(): Promise<void>;
   /** Ends the transaction; resolves to an error when the connection is no longer usable. */
   rollback(): Promise<Error | undefined>;
 }
 
-/** Opens a transaction on a connection: BEGIN leaves in the same write as the first statement. */
-export function createTransaction(client: PoolClient, database: object): TransactionInternals {
-  return new PipelinedTransaction(client, database);
+/** Opens a transaction on a connection. Nothing is sent before its first statement. */
+export function createTransaction(
+  client: PoolClient,
+  of: { readonly database: object; readonly shared: boolean },
+): TransactionInternals {
+  return new BatchedTransaction(client, of.database, of.shared);
 }
 
-class PipelinedTransaction implements TransactionInternals {
+const begin = statement("begin", "begin");
+const commit = statement("commit", "commit");
+const rollback = statement("rollback", "rollback");
+
+interface Waiting {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
+  resolve(rows: object[]): void;
+  reject(error: unknown): void;
+}
+
+/** What is issued in one tick, or while a batch is on its way, leaves as one batch. */
+class BatchedTransaction implements TransactionInternals {
   readonly database: object;
+  readonly shared: boolean;
   readonly #client: PoolClient;
   readonly #builders: (() => Deferred | undefined)[] = [];
   readonly #callbacks: (() => void)[] = [];
-  #begun: Promise<unknown> | undefined;
-  #committed = false;
+  #waiting: Waiting[] = [];
+  #sending: Promise<void> | undefined;
+  #begun = false;
+  #failure: unknown;
   #ended = false;
 
-  constructor(client: PoolClient, database: object) {
+  constructor(client: PoolClient, database: object, shared: boolean) {
     this.database = database;
+    this.shared = shared;
     this.#client = client;
-  }
-
-  get committed() {
-    return this.#committed;
   }
 
   get afterCommitCallbacks() {
     return this.#callbacks;
   }
 
-  async query<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+  async query<Row extends object>(what: Statement, values: readonly unknown[] = []): Promise<Row[]> {
     // A statement after the end would run, and stay, outside any transaction.
-    if (this.#ended) throw new Error(`the transaction has ended; ${statement.name} came too late`);
-    return (await this.#send<Row>(statement, values)).rows;
+    if (this.#ended) throw new Error(`the transaction has ended; ${what.name} came too late`);
+    return await new Promise((resolve, reject) => {
+      this.#waiting.push({ statement: what, values, resolve: resolve as Waiting["resolve"], reject });
+      this.#sending ??= this.#send();
+    });
   }
 
   beforeCommit(build: () => Deferred | undefined) {
@@ -68,67 +88,47 @@ class PipelinedTransaction implements TransactionInternals {
 
   async commit() {
     const merged = mergeDeferred(this.#builders.flatMap((build) => build() ?? []));
-    const sent = merged ? [this.#send(merged.statement, merged.values)] : [];
     this.#ended = true;
-    if (this.#begun) await this.#commitBegun(this.#begun, sent);
-    this.#committed = true;
-  }
-
-  async #commitBegun(begun: Promise<unknown>, sent: readonly Promise<unknown>[]) {
-    gatherWrites(this.#client);
-    const committed = this.#client.query("commit");
-    const outcomes = await Promise.allSettled([begun, ...sent, committed]);
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failed) throw failed.reason;
-    // After a failed statement the server answers COMMIT with ROLLBACK, and pg resolves.
-    if ((await committed).command !== "COMMIT") throw new Error("the server rolled back at COMMIT");
+    await this.#sending;
+    if (this.#failure) throw this.#failure;
+    const requests = merged ? [merged] : [];
+    // A batch outside BEGIN and COMMIT is a transaction by itself.
+    if (this.#begun) requests.push({ statement: commit, values: [] });
+    if (requests.length > 0) await sendBatch(this.#client, requests);
   }
 
   async rollback() {
     this.#ended = true;
+    await this.#sending;
     if (!this.#begun) return undefined;
     try {
-      await this.#client.query("rollback");
+      await sendBatch(this.#client, [{ statement: rollback, values: [] }]);
       return undefined;
     } catch (error) {
       return error as Error;
     }
   }
 
-  /** With the first statement: work that turns out to have nothing to write costs the server nothing. */
-  #begin() {
-    if (this.#begun) return;
-    this.#begun = this.#client.query("begin");
-    this.#begun.catch(() => {});
+  /** Never rejects: each statement learns its own fate, and COMMIT the first failure. */
+  async #send() {
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    while (this.#waiting.length > 0) await this.#sendWaiting();
+    this.#sending = undefined;
   }
 
-  #send<Row extends object>(statement: Statement, values: readonly unknown[]) {
-    gatherWrites(this.#client);
-    this.#begin();
-    return this.#client.query<Row>({
-      name: statement.name,
-      text: statement.text,
-      values: values as unknown[],
-    });
+  async #sendWaiting() {
+    const sent = this.#waiting;
+    this.#waiting = [];
+    const opening = this.#begun ? [] : [{ statement: begin, values: [] }];
+    this.#begun = true;
+    try {
+      const results = await sendBatch(this.#client, [...opening, ...sent]);
+      for (const [index, one] of sent.entries()) one.resolve(results[index + opening.length] ?? []);
+    } catch (error) {
+      this.#failure ??= error;
+      for (const one of sent) one.reject(error);
+    }
+    // What the results lead to is issued before the next batch leaves.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
   }
-}
-
-const gathering = new WeakSet<object>();
-
-/** Holds back what this tick writes to the connection, so that it leaves in one system call. */
-function gatherWrites(client: PoolClient) {
-  const { stream } = (client as unknown as { connection: { stream: NodeJS.WritableStream & CorkableStream } })
-    .connection;
-  if (gathering.has(stream)) return;
-  gathering.add(stream);
-  stream.cork();
-  process.nextTick(() => {
-    gathering.delete(stream);
-    stream.uncork();
-  });
-}
-
-interface CorkableStream {
-  cork(): void;
-  uncork(): void;
 }

@@ -87,7 +87,7 @@ async function writeBatch(
   batch: readonly Waiting[],
 ): Promise<ReadonlySet<string>> {
   const transitions = batch.map(({ transition }) => transition);
-  return await db.transaction(async (tx) => {
+  return await db.sharedTransaction("sagas", async (tx) => {
     const rows = await tx.query<{ saga_id: string }>(recordTransitions, toColumns(transitions, leaseMs));
     const recorded = new Set(rows.map((row) => row.saga_id));
     const hooks = transitions

@@ -10,14 +10,8 @@ import {
 } from "@bufbuild/protobuf";
 import { policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
 import { reach } from "#kit/failpoints/failpoints.ts";
-import {
-  type Answer,
-  type Outcome,
-  type RememberedCommand,
-  recall,
-  runRemembered,
-} from "#kit/idempotency/idempotency.ts";
-import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import { type Outcome, type RememberedCommand, runRemembered } from "#kit/idempotency/idempotency.ts";
+import type { Database } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { RpcService, StreamHandler, UnaryHandler } from "#kit/rpc/rpc.ts";
 import {
@@ -78,49 +72,17 @@ async function runOnce({ spec, db, request, call }: Run) {
 
 async function runUnderKey(run: Run) {
   const { method, spec, db, request, call } = run;
-  const remembered = toRemembered(run);
-  const { earlier, intended } = await intendUnlessAnswered(run, remembered);
-  const answer =
-    earlier ??
-    (await runRemembered(db, remembered, {
-      prepare: async () => await spec.prepare?.(request, call, intended),
-      apply: async (tx, prepared) => toOutcome(method, await spec.apply(tx, request, call, prepared)),
-    }));
+  const { intend, groupCommit = false } = spec;
+  const answer = await runRemembered<unknown, unknown>(db, toRemembered(run), {
+    groupCommit,
+    intend: intend && ((tx) => intend(tx, request, call)),
+    prepare: async (intended) => await spec.prepare?.(request, call, intended),
+    apply: async (tx, prepared) => toOutcome(method, await spec.apply(tx, request, call, prepared)),
+  });
   await reach(`rpc:${method.name}:committed`);
   if (answer.replayed) call.setResponseMetadata("idempotent-replayed", "true");
   return answer.response;
 }
-
-/**
- * The lookup and the intent share a transaction and a round trip: `prepare` must not run again for a command that has
- * its answer. Where it has one, the intent is rolled back.
- */
-async function intendUnlessAnswered(
-  { spec: { intend }, db, request, call }: Run,
-  remembered: RememberedCommand,
-) {
-  let earlier: Answer | undefined;
-  let intended: unknown;
-  if (!intend) return { earlier, intended };
-  const work = async (tx: Transaction) => {
-    const [recalled, intention] = await Promise.allSettled([
-      recall(tx, remembered),
-      intend(tx, request, call),
-    ]);
-    if (recalled.status === "rejected") throw recalled.reason;
-    earlier = recalled.value;
-    if (earlier) throw new AlreadyAnswered();
-    if (intention.status === "rejected") throw intention.reason;
-    intended = intention.value;
-  };
-  await db.transaction(work).catch((error: unknown) => {
-    if (!(error instanceof AlreadyAnswered)) throw error;
-  });
-  return { earlier, intended };
-}
-
-/** Rolls an intent back; never leaves this file. */
-class AlreadyAnswered extends Error {}
 
 function toOutcome(method: DescMethod, decided: MessageInitShape<DescMessage> | Refusal): Outcome {
   if (decided instanceof Refusal) return { refusal: decided.error };

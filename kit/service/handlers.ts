@@ -15,6 +15,12 @@ export interface Query<Request, Reply> {
 
 /** A method that changes something. */
 export interface Command<Request, Reply, Prepared, Intended> {
+  /**
+   * `intend` and `apply` may share a transaction with other commands, which is much cheaper under load. Only where each
+   * statement decides and changes in one go: what one reads, another may change before the first writes, locks or not; and only where `intend` may be kept for a command that has its
+   * answer already.
+   */
+  readonly groupCommit?: true;
   /** Local: records what is about to be attempted, and says so. Committed before `prepare` starts. */
   intend?(tx: Transaction, request: Request, call: Call): Promise<Intended>;
   /** May call out; no transaction is open. */

@@ -27,7 +27,7 @@ export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typ
   listStock: query(rpcs.listStock, (request) => listStock(db, request)),
   listMovements: query(rpcs.listMovements, (request) => listMovements(db, request)),
   adjustStock: command(rpcs.adjustStock, { apply: applyAdjustment }),
-  reserveStock: command(rpcs.reserveStock, { apply: applyReservation }),
+  reserveStock: command(rpcs.reserveStock, { groupCommit: true, apply: applyReservation }),
   releaseStock: command(rpcs.releaseStock, { apply: applyRelease }),
 });
 

@@ -53,6 +53,7 @@ export const ordersRpc = (options: OrdersRpcOptions) => ({
 
 const placeOrder = (options: OrdersRpcOptions) =>
   command(methods.placeOrder, {
+    groupCommit: true,
     async prepare({ lines, shippingAddress, serviceLevel }, call) {
       const level = fromWireLevel(serviceLevel);
       const [products, shippingFee] = await Promise.all([

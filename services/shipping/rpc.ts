@@ -56,6 +56,7 @@ const trackShipment = ({ db, carrier }: ShippingParts) =>
 /** A refusal of the carrier is recorded before it is reported. */
 const bookShipment = ({ carrier }: ShippingParts) =>
   command(ShippingService.method.bookShipment, {
+    groupCommit: true,
     async intend(tx, request, call) {
       const wanted = fromBookRequest(request, keyOf(call));
       quote(wanted.destination.countryCode, wanted.serviceLevel);

@@ -33,7 +33,7 @@ const READY_WITHIN_MS = 60_000;
 /** Longer than the services' own drain of 10 s. */
 const STOP_WITHIN_MS = 15_000;
 /** Node's own 16 MB for young objects cost each process some 30 MB more at rest, and save nothing that can be measured. */
-const NODE_FLAGS = ["--max-semi-space-size=8"];
+const NODE_FLAGS = ["--max-semi-space-size=32"];
 const MAX_LOG_BYTES = 20_000_000;
 
 const PREPARE_STORE = { postgres: preparePostgres, nats: prepareNats, redis: prepareRedis };

@@ -48,6 +48,7 @@ function countingWork(
 ) {
   const calls = { prepared: 0, applied: 0 };
   const work: Work<number> = {
+    groupCommit: false,
     prepare: async () => (calls.prepared += 1),
     async apply(tx, _prepared) {
       calls.applied += 1;
@@ -75,17 +76,6 @@ describe("a repeated command", () => {
     expect(await effectsOf(command)).toBe(1n);
   });
 
-  test("20 times at once has one effect and one answer", async () => {
-    const command = aCommand();
-    const { work } = countingWork(command.key);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => run(command, work)));
-    expect(new Set(answers.map(({ response }) => Buffer.from(response).toString()))).toEqual(
-      new Set(["answer 1"]),
-    );
-    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
-    expect(await effectsOf(command)).toBe(1n);
-  });
-
   test("with another request is refused as a reused key", async () => {
     const command = aCommand();
     const { work } = countingWork(command.key);
@@ -103,6 +93,33 @@ describe("a repeated command", () => {
     await run({ ...command, principal: "user_b" }, work);
     await run({ ...command, method: InventoryService.method.reserveStock }, work);
     expect(await effectsOf(command)).toBe(3n);
+  });
+
+  test.each([false, true])(
+    "20 times at once has one effect and one answer, group commit %s",
+    async (groupCommit) => {
+      const command = aCommand();
+      const work = { ...countingWork(command.key).work, groupCommit };
+      const others = Array.from({ length: 5 }, () => aCommand());
+      const [answers] = await Promise.all([
+        Promise.all(Array.from({ length: 20 }, () => run(command, work))),
+        ...others.map((other) => run(other, { ...countingWork(other.key).work, groupCommit })),
+      ]);
+      expect(new Set(answers.map(({ response }) => Buffer.from(response).toString())).size).toBe(1);
+      expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+      expect(await Promise.all([command, ...others].map(effectsOf))).toEqual([1n, 1n, 1n, 1n, 1n, 1n]);
+    },
+  );
+
+  test("refused by its intent is refused again, though the intent would succeed by now", async () => {
+    const command = aCommand();
+    const { work } = countingWork(command.key);
+    const refusing: Work<number> = { ...work, intend: () => Promise.reject(outOfStock(2)) };
+    await expect(run(command, refusing)).rejects.toMatchObject({ reason: "OUT_OF_STOCK" });
+    await expect(run(command, { ...work, intend: async () => undefined })).rejects.toMatchObject({
+      reason: "OUT_OF_STOCK",
+    });
+    expect(await effectsOf(command)).toBe(0n);
   });
 
   test("that fails in its own way meets its first answer, not its own failure", async () => {

@@ -9,6 +9,7 @@ import { keyOf, type PaymentsParts } from "./parts.ts";
 /** Asks the card's bank to set the amount aside. A refusal of the bank is recorded and announced before it is reported. */
 export const authorizePayment = ({ processor, underWay }: PaymentsParts) =>
   command(PaymentsService.method.authorizePayment, {
+    groupCommit: true,
     async intend(tx, request, call): Promise<OpenQuestion> {
       const wanted = fromAuthorizeRequest(request, keyOf(call));
       const { payment, forgotten } = await openPayment(tx, {

@@ -19,6 +19,7 @@ import { keyOf, type PaymentsParts } from "./parts.ts";
 /** Takes the authorized amount and books it. A payment that was captured before, by whichever command, is answered as it is. */
 export const capturePayment = ({ db, processor, underWay }: PaymentsParts) =>
   command(PaymentsService.method.capturePayment, {
+    groupCommit: true,
     async prepare({ paymentId }, call) {
       const payment = await readPayment(db, paymentId);
       if (!payment) throw paymentNotFound(paymentId);

@@ -1,0 +1,124 @@
+import pg from "pg";
+import { serialize } from "pg-protocol";
+import type { Statement } from "./statement.ts";
+
+/** A statement with its values. */
+export interface Request {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
+}
+
+/**
+ * Sends statements, and returns the rows of each. They leave in one write that ends with a single Sync, where pg's own queries end with one each: the server then
+ * answers them all with one write too. They succeed or fail together, and outside BEGIN and COMMIT they are one transaction
+ * (PostgreSQL 18, 54.2.4).
+ */
+export function sendBatch(client: pg.ClientBase, requests: readonly Request[]): Promise<object[][]> {
+  return new Promise((resolve, reject) => client.query(new Batch(requests, resolve, reject)));
+}
+
+interface Column {
+  readonly name: string;
+  readonly parse: (text: string) => unknown;
+}
+
+/** What is known of a statement that a connection has prepared; undefined columns are still to be described. */
+interface Prepared {
+  columns: readonly Column[] | undefined;
+}
+
+const preparedOn = new WeakMap<object, Map<string, Prepared>>();
+
+/** pg calls these methods as the server's messages arrive. */
+class Batch implements pg.Submittable {
+  readonly #requests: readonly Request[];
+  readonly #resolve: (results: object[][]) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #prepared: Prepared[] = [];
+  readonly #results: object[][] = [];
+  #known = new Map<string, Prepared>();
+  #rows: object[] = [];
+
+  constructor(
+    requests: readonly Request[],
+    resolve: (results: object[][]) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#requests = requests;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  submit(connection: unknown) {
+    const { stream } = connection as { readonly stream: NodeJS.WritableStream };
+    this.#known = preparedOn.get(stream) ?? new Map();
+    preparedOn.set(stream, this.#known);
+    try {
+      const messages = this.#requests.flatMap((request) => this.#toMessages(request));
+      stream.write(Buffer.concat([...messages, serialize.sync()]));
+      return null;
+    } catch (error) {
+      // pg hands it on to handleError.
+      return error;
+    }
+  }
+
+  #toMessages({ statement: { name, text }, values }: Request): Buffer[] {
+    const known = this.#known.get(name);
+    const prepared = known ?? { columns: undefined };
+    this.#prepared.push(prepared);
+    const bind = { statement: name, values: values as unknown[], valueMapper: prepareValue };
+    const messages = [serialize.bind(bind), serialize.execute()];
+    if (!prepared.columns) messages.splice(1, 0, serialize.describe({ type: "P" }));
+    if (known) return messages;
+    this.#known.set(name, prepared);
+    // After an error it may be open whether the server has it; closing what is not there is no error.
+    return [serialize.close({ type: "S", name }), serialize.parse({ name, text }), ...messages];
+  }
+
+  handleRowDescription({ fields }: { fields: readonly pg.FieldDef[] }) {
+    const prepared = this.#prepared[this.#results.length];
+    if (!prepared) return;
+    prepared.columns = fields.map(({ name, dataTypeID }) => ({ name, parse: parserOf(dataTypeID) }));
+  }
+
+  handleDataRow({ fields }: { fields: readonly (string | null)[] }) {
+    const columns = this.#prepared[this.#results.length]?.columns ?? [];
+    const row: Record<string, unknown> = {};
+    for (let index = 0; index < columns.length; index += 1) {
+      const { name, parse } = columns[index] as Column;
+      const text = fields[index] ?? null;
+      row[name] = text === null ? null : parse(text);
+    }
+    this.#rows.push(row);
+  }
+
+  handleCommandComplete() {
+    const prepared = this.#prepared[this.#results.length];
+    // No description came: the statement has no columns.
+    if (prepared) prepared.columns ??= [];
+    this.#results.push(this.#rows);
+    this.#rows = [];
+  }
+
+  /** Not before: the server commits at the Sync, after it has reported the statements as complete. */
+  handleReadyForQuery() {
+    this.#resolve(this.#results);
+  }
+
+  handleError(error: unknown) {
+    // What was not described may not have been prepared either.
+    for (const { statement } of this.#requests) {
+      if (!this.#known.get(statement.name)?.columns) this.#known.delete(statement.name);
+    }
+    this.#reject(error);
+  }
+}
+
+/** Exported by pg, though not by its types. */
+const { prepareValue } = (pg as unknown as { utils: { prepareValue: (value: unknown) => unknown } }).utils;
+
+const int8 = 20;
+
+const parserOf = (oid: number): ((text: string) => unknown) =>
+  oid === int8 ? BigInt : pg.types.getTypeParser(oid, "text");
