@@ -4,12 +4,16 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 import { beforeAll, describe, expect, test } from "vitest";
 import { newId } from "#kit/ids/ids.ts";
+import { eventually } from "#kit/testing/testing.ts";
 import { writePortsFile } from "../tools/start/ports-file.ts";
+import { urlOf } from "../tools/start/processes.ts";
 import { shopFolder } from "../tools/start/shop-folder.ts";
 import { compileCacheDir } from "./processes.ts";
-import { openShop } from "./shop.ts";
+import { followToEnd, openShop, placeOrder, readOrder } from "./shop.ts";
 
-const shop = openShop();
+/** The moment before the money is taken lasts five seconds, once: long enough for a parcel to leave. */
+const beforeCapture = "saga:checkout:capture:before-call=stall";
+const shop = openShop({ orders: { FAILPOINTS: beforeCapture, SAGA_LEASE_MS: "20000" } });
 const program = join(import.meta.dirname, "../tools/souk.ts");
 const execute = promisify(execFile);
 
@@ -78,6 +82,55 @@ describe("dead letters", () => {
     }
     const json = await souk(["dlq", "show", deadLetterId, "--json"]);
     expect(json.entries()).toMatchObject([{ deadLetterId, history: [{ actor: "inventory" }] }]);
+  });
+});
+
+describe("an order whose parcel has left when its card is declined", () => {
+  /** Moves a parcel on, as the carrier's people do. */
+  async function dispatch(orderId: string) {
+    const { ports, secrets } = shop().processes;
+    const [booked] = await eventually(async () => {
+      const lines = await shop().carrierLedger(orderId);
+      expect(lines).toHaveLength(1);
+      return lines as unknown as { shipment: string }[];
+    });
+    const url = `${urlOf(ports.carrier)}/sandbox/shipments/${booked?.shipment}/advance`;
+    const headers = { authorization: `Bearer ${secrets.carrierKey}` };
+    const { status } = await fetch(url, { method: "POST", headers, signal: AbortSignal.timeout(5_000) });
+    expect(status).toBe(200);
+  }
+
+  test("waits for an operator, who sees why, and settles it", async () => {
+    const [buyer, goods] = await Promise.all([shop().person(), shop().sell(2)]);
+    const { orderId } = await placeOrder(shop(), buyer, { goods, card: "pm_card_captureDeclined" });
+    await dispatch(orderId);
+    const [parked] = await eventually(async () => {
+      const { entries } = await souk(["saga", "list", "--status", "parked", "--subject", orderId, "--json"]);
+      expect(entries()).toHaveLength(1);
+      return entries();
+    }, 20_000);
+    expect(parked).toMatchObject({ service: "orders", step: "book", reason: "SHIPMENT_ALREADY_DISPATCHED" });
+    expect((await readOrder(shop(), buyer, orderId)).status).toBe("ORDER_STATUS_PENDING");
+
+    const { sagaId } = parked;
+    const shown = await souk(["saga", "show", sagaId]);
+    for (const fact of [sagaId, orderId, "parked", "SHIPMENT_ALREADY_DISPATCHED", "capture (pivot)"]) {
+      expect(shown.stdout).toContain(fact);
+    }
+    expect((await souk(["saga", "list", "--status", "parked"])).stdout).toContain(sagaId);
+
+    const why = ["--why", "The carrier takes it back."];
+    const resolved = await souk(["saga", "resolve", sagaId, "--as", "step-done", ...why]);
+    expect([resolved.code, resolved.stderr]).toEqual([0, ""]);
+    const end = await followToEnd(shop(), buyer, orderId);
+    expect(end).toMatchObject({ status: "CANCELLED", cancelReason: "CARD_DECLINED" });
+    expect((await shop().processorLedger(orderId)).at(-1)?.kind).toBe("canceled");
+    expect(await shop().stock(goods)).toEqual({ onHand: 2, reserved: 0 });
+
+    const again = await souk(["saga", "retry", sagaId]);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toContain("SAGA_NOT_PARKED");
+    expect((await souk(["saga", "list", "--status", "parked"])).stdout).toBe("No such saga.\n");
   });
 });
 

@@ -46,6 +46,12 @@ const quantities: HostileInput[] = [
 ];
 
 const sums: HostileInput[] = [
+  refused(45, "50 full lines at the highest price", "400 VALIDATION_FAILED lines", ({ buyer, dear }) =>
+    order(buyer, withLines(dear, ...Array(50).fill({ quantity: 1_000 }))),
+  ),
+  refused(45, "a sum one shipping fee above the limit", "400 VALIDATION_FAILED lines", ({ buyer, dear }) =>
+    order(buyer, purchaseBody({ goods: dear })),
+  ),
   refused(
     45,
     "a price of half a cent",

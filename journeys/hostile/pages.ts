@@ -15,6 +15,9 @@ const lists: List[] = [
   { path: "/v1/products:search?query=lamp&", who: () => undefined },
   { path: "/v1/stock?", who: ({ shop }) => shop.staff.token },
   { path: "/v1/stock/{sku}/movements?", who: ({ shop }) => shop.staff.token },
+  { path: "/v1/ops/orders/sagas?", who: ({ shop }) => shop.staff.token },
+  { path: "/v1/ops/orders/dead-letters?", who: ({ shop }) => shop.staff.token },
+  { path: "/v1/ops/orders/findings?", who: ({ shop }) => shop.staff.token },
 ];
 
 const listing =

@@ -25,6 +25,8 @@ export interface Scene {
   readonly goods: Goods;
   /** A product whose price is in dollars; shipping fees are in euros. */
   readonly foreign: Goods;
+  /** A product at the highest price there is. */
+  readonly dear: Goods;
   /** How the buyer's order was placed, to be repeated. */
   readonly placed: { readonly key: string; readonly body: object };
   /** Tokens of the buyer's that do not let them order: for reading only, and too old. */
@@ -49,8 +51,11 @@ const pieces = 1_000;
 /** Sets the scene: products on sale, and two customers who have bought. */
 export async function setScene(shop: Shop): Promise<Scene> {
   const [buyer, stranger] = await Promise.all([shop.person(), shop.person()]);
-  const [goods, foreign] = await Promise.all([shop.sell(pieces), shop.sell(pieces)]);
-  await sellInDollars(shop, foreign);
+  const [goods, foreign, dear] = await Promise.all([shop.sell(pieces), shop.sell(pieces), shop.sell(pieces)]);
+  await Promise.all([
+    reprice(shop, foreign, { currencyCode: "USD", amountMinor: "900" }),
+    reprice(shop, dear, { currencyCode: "EUR", amountMinor: "1000000000000" }),
+  ]);
   const placed = { key: crypto.randomUUID(), body: purchaseBody({ goods }) };
   const orderId = await place(shop, buyer, placed);
   const { paymentId } = await readConfirmed(shop, buyer, orderId);
@@ -62,6 +67,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
     stranger,
     goods,
     foreign,
+    dear,
     placed,
     tokens: await makeTokens(shop, buyer),
     paymentId,
@@ -70,8 +76,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
   };
 }
 
-async function sellInDollars(shop: Shop, { productId }: Goods) {
-  const price = { currencyCode: "USD", amountMinor: "900" };
+async function reprice(shop: Shop, { productId }: Goods, price: object) {
   const { status, text } = await shop.rest("PATCH", `/v1/products/${productId}`, {
     token: shop.staff.token,
     key: crypto.randomUUID(),
