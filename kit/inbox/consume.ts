@@ -83,7 +83,10 @@ async function runStream(options: ConsumeOptions, group: StreamGroup, signal: Ab
   }
 }
 
-/** Returns when the server has missed two heartbeats in a row: the iterator is then stopped and made anew. */
+/**
+ * Returns when the server has missed two heartbeats in a row, or has lost stream or consumer, for which the iterator itself would
+ * wait without end: it is then stopped, and all that is missing is made anew.
+ */
 async function consumeUntilStalled(options: ConsumeOptions, group: StreamGroup, signal: AbortSignal) {
   await ensureStream(options.nats, { name: group.stream, subjects: group.subjects });
   const consumer = await ensureConsumer(options.nats, { ...group, name: group.durable });
@@ -105,7 +108,8 @@ async function consumeUntilStalled(options: ConsumeOptions, group: StreamGroup, 
 
 async function stopWhenStalled(messages: ConsumerMessages) {
   for await (const status of messages.status()) {
-    if (status.type === "heartbeats_missed" && status.count >= 2) messages.stop();
+    const isLost = status.type === "stream_not_found" || status.type === "consumer_not_found";
+    if (isLost || (status.type === "heartbeats_missed" && status.count >= 2)) messages.stop();
   }
 }
 

@@ -7,6 +7,12 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 
+/**
+ * For how long a consumer remembers what it has applied: twice as long as the stream keeps an event, so that no replay outlives the
+ * memory of it.
+ */
+export const inboxRetentionDays = 14;
+
 /** What a consumer knows about an event beside its message. */
 export interface EventContext {
   /** The same for every delivery of this event. */

@@ -1,4 +1,5 @@
 import { statement } from "#kit/postgres/postgres.ts";
+import { inboxRetentionDays } from "./inbox.ts";
 
 /** Returns those of the events that this consumer has not applied; a concurrent delivery of one waits here. */
 export const insertInbox = statement(
@@ -9,9 +10,8 @@ export const insertInbox = statement(
    returning event_id`,
 );
 
-/** Kept for twice as long as the stream keeps the event, so that no replay outlives the memory of it. */
 export const deleteForgotten = statement(
   "kit-delete-forgotten-inbox",
   `delete from kit.inbox where (consumer, event_id) in (
-     select consumer, event_id from kit.inbox where applied_at < now() - interval '14 days' limit 10000)`,
+     select consumer, event_id from kit.inbox where applied_at < now() - interval '${inboxRetentionDays} days' limit 10000)`,
 );

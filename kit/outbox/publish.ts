@@ -10,7 +10,8 @@ export interface StoredEvent {
   readonly payload: Uint8Array;
 }
 
-const publishTimeoutMs = 5_000;
+/** A publish that was under way when the broker died has no answer, and everything behind it waits for so long. */
+const publishTimeoutMs = 2_000;
 
 /**
  * Publishes events side by side and waits until the stream has them all. Where one cannot be published, its stream is made sure

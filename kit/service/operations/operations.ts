@@ -12,6 +12,7 @@ import type { Call } from "#kit/rpc/call.ts";
 import type { SagaEngine } from "#kit/saga/saga.ts";
 import type { CommandHandler, Query, ServiceRpcs } from "../handlers.ts";
 import { deadLetterRpcs } from "./dead-letters.ts";
+import { outboxRpcs } from "./outbox.ts";
 import { reconciliationRpcs } from "./reconciliation.ts";
 import { sagaRpcs } from "./sagas.ts";
 
@@ -27,7 +28,7 @@ export interface OperationParts {
 
 /** The operators' RPCs of a service. A request that names another service is refused: it came to the wrong place. */
 export const operationRpcs = (parts: OperationParts): ServiceRpcs[] =>
-  [deadLetterRpcs(parts), reconciliationRpcs(parts), sagaRpcs(parts)].map((rpcs) =>
+  [deadLetterRpcs(parts), outboxRpcs(parts), reconciliationRpcs(parts), sagaRpcs(parts)].map((rpcs) =>
     onlyFor(parts.service, rpcs),
   );
 

@@ -8,8 +8,11 @@ import { startGuard } from "../../../tools/stores/store-set.ts";
 
 const start = { nats: startNats, postgres: startPostgres };
 
+/** A store of one test's own, and where its data is. */
+export type OwnStore = Store & AsyncDisposable & { readonly dataDir: string };
+
 /** A store that a test may hurt, since nobody else uses it. It ends with the test, or with the test's process. */
-export async function startOwnStore(kind: keyof typeof start): Promise<Store & AsyncDisposable> {
+export async function startOwnStore(kind: keyof typeof start): Promise<OwnStore> {
   const folder = mkdtempSync(join(tmpdir(), "souk-own-"));
   const guard = startGuard(folder);
   const options: StoreOptions = {
@@ -25,5 +28,5 @@ export async function startOwnStore(kind: keyof typeof start): Promise<Store & A
     await guard.dismiss();
     rmSync(folder, { recursive: true, force: true });
   };
-  return Object.assign(store, { [Symbol.asyncDispose]: end });
+  return Object.assign(store, { dataDir: options.dataDir, [Symbol.asyncDispose]: end });
 }
