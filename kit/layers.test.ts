@@ -17,7 +17,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     http: [],
     paging: [],
   },
-  { outbox: ["relay", "too-early"], inbox: ["consume", "dead-letters"], idempotency: [] },
+  { outbox: ["relay", "republish", "too-early"], inbox: ["consume", "dead-letters"], idempotency: [] },
   { saga: ["definition", "operations", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
   { testing: ["foreign-events", "reconciling"] },
