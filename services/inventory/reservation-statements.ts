@@ -52,6 +52,13 @@ export const insertUnheldReservation = statement(
    union all select sku, null, null, null, null, null, null from short`,
 );
 
+/** $1 orders. */
+export const selectReservations = statement(
+  "inventory-select-reservations",
+  `select order_id, reservation_id, skus, quantities, expires_at, version as reservation_version, status
+   from reservations where order_id = any($1) order by order_id`,
+);
+
 /** $1 order. What the reservation is now, whether this call released it, and the stock that came back. */
 export const releaseReservation = statement(
   "inventory-release-reservation",

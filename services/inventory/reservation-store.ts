@@ -1,5 +1,5 @@
 import { planted } from "#kit/failpoints/planted.ts";
-import { isUniqueViolation, type Transaction } from "#kit/postgres/postgres.ts";
+import { isUniqueViolation, type Queryable, type Transaction } from "#kit/postgres/postgres.ts";
 import {
   orderAlreadyReserved,
   outOfStock,
@@ -15,6 +15,7 @@ import {
   insertReservation,
   insertUnheldReservation,
   releaseReservation,
+  selectReservations,
 } from "./reservation-statements.ts";
 import type { AvailabilityChange } from "./stock.ts";
 
@@ -53,6 +54,17 @@ async function insertRows(
   } catch (error) {
     throw isUniqueViolation(error, "reservations_pkey") ? orderAlreadyReserved(orderId) : error;
   }
+}
+
+/** Reads the reservations of some orders. */
+export async function readReservations(
+  source: Queryable,
+  orderIds: readonly string[],
+): Promise<Reservation[]> {
+  const rows = await source.query<ReservationRow & { status: ReservationStatus }>(selectReservations, [
+    orderIds,
+  ]);
+  return rows.map((row) => toReservation(row, row.status));
 }
 
 /** Returns held pieces to stock; undefined where the order has no reservation, no changes where it had ended. */

@@ -15,7 +15,7 @@ import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
 import { announceReleased, announceReserved, announceThresholds } from "./announcements.ts";
 import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
 import { mergeLines, reservationEnded } from "./reservation.ts";
-import { release, reserve } from "./reservation-store.ts";
+import { readReservations, release, reserve } from "./reservation-store.ts";
 import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
 import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
 
@@ -28,6 +28,9 @@ export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typ
   listMovements: query(rpcs.listMovements, (request) => listMovements(db, request)),
   adjustStock: command(rpcs.adjustStock, { apply: applyAdjustment }),
   reserveStock: command(rpcs.reserveStock, { groupCommit: true, apply: applyReservation }),
+  batchGetReservations: query(rpcs.batchGetReservations, async ({ orderIds }) => ({
+    reservations: (await readReservations(db, orderIds)).map(toReservationMessage),
+  })),
   releaseStock: command(rpcs.releaseStock, { apply: applyRelease }),
 });
 

@@ -9,6 +9,7 @@ import { sagaProgress } from "./messages.ts";
 import { createOrderWatch } from "./order-watch.ts";
 import { watchElsewhere } from "./order-watch-job.ts";
 import { createPricing } from "./pricing.ts";
+import { orderReconciliations } from "./reconciliations.ts";
 import { ordersRpc } from "./rpc.ts";
 
 /** Orders: accepts orders and drives each through checkout to its end. */
@@ -25,6 +26,7 @@ export const orders = defineService({
       rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga, findSagas }))],
       consumers: orderConsumers(pricing),
       sagas: [checkout],
+      reconciliations: orderReconciliations({ db, ...clients }),
       jobs: [watchElsewhere(db, watch)],
     };
   },

@@ -89,6 +89,11 @@ const readByKeyStatement = statement(
   `select ${columns} from payments p where authorize_key = $1 and amount_minor is not null`,
 );
 
+const readByOrdersStatement = statement(
+  "read-payments-by-orders",
+  `select ${columns} from payments p where order_id = any($1) and amount_minor is not null order by order_id, payment_id`,
+);
+
 const lockStatement = statement(
   "lock-payment",
   `select ${columns} from payments p where payment_id = $1 and amount_minor is not null for update`,
@@ -154,6 +159,14 @@ export async function readPaymentByKey(
   authorizeKey: string,
 ): Promise<Payment | undefined> {
   return firstPayment(await source.query<PaymentRow>(readByKeyStatement, [authorizeKey]));
+}
+
+/** Reads the payments of some orders. */
+export async function readPaymentsOfOrders(
+  source: Queryable,
+  orderIds: readonly string[],
+): Promise<Payment[]> {
+  return (await source.query<PaymentRow>(readByOrdersStatement, [orderIds])).map(toPayment);
 }
 
 /** Reads a payment and keeps others from changing it until the transaction ends. */

@@ -5,7 +5,7 @@ import { query } from "#kit/service/handlers.ts";
 import { listLedgerEntries } from "./ledger-store.ts";
 import { toLedgerEntryMessage, toPaymentMessage } from "./messages.ts";
 import { type Payment, paymentNotFound } from "./payment.ts";
-import { readPayment } from "./payment-store.ts";
+import { readPayment, readPaymentsOfOrders } from "./payment-store.ts";
 import { authorizePayment } from "./rpc/authorize-payment.ts";
 import { capturePayment } from "./rpc/capture-payment.ts";
 import type { PaymentsParts } from "./rpc/parts.ts";
@@ -22,6 +22,7 @@ export const paymentsRpc = (parts: PaymentsParts) => ({
   authorizePayment: authorizePayment(parts),
   capturePayment: capturePayment(parts),
   voidPayment: voidPayment(parts),
+  batchGetPayments: batchGetPayments(parts),
 });
 
 const getPayment = ({ db }: { db: Database }) =>
@@ -30,6 +31,11 @@ const getPayment = ({ db }: { db: Database }) =>
     if (!payment || !maySee(payment, call)) throw paymentNotFound(paymentId);
     return { payment: toPaymentMessage(payment) };
   });
+
+const batchGetPayments = ({ db }: { db: Database }) =>
+  query(PaymentsService.method.batchGetPayments, async ({ orderIds }) => ({
+    payments: (await readPaymentsOfOrders(db, orderIds)).map(toPaymentMessage),
+  }));
 
 const listEntries = ({ db }: { db: Database }) =>
   query(PaymentsService.method.listLedgerEntries, async ({ paymentId }) => {

@@ -16,7 +16,13 @@ import {
   shipmentAlreadyDispatched,
   shipmentNotFound,
 } from "./shipment.ts";
-import { cancelAhead, openShipment, readShipment, readShipmentByKey } from "./shipment-store.ts";
+import {
+  cancelAhead,
+  openShipment,
+  readShipment,
+  readShipmentByKey,
+  readShipmentsOfOrders,
+} from "./shipment-store.ts";
 import { quote } from "./tariff.ts";
 import { bookAtCarrier, recordTruth } from "./truth.ts";
 
@@ -32,6 +38,7 @@ export const shippingRpc = (parts: ShippingParts) => ({
   getShipment: getShipment(parts),
   trackShipment: trackShipment(parts),
   bookShipment: bookShipment(parts),
+  batchGetShipments: batchGetShipments(parts),
   cancelShipment: cancelShipment(parts),
 });
 
@@ -52,6 +59,11 @@ const trackShipment = ({ db, carrier }: ShippingParts) =>
     const events = await carrier.track(trackingNumber, call.deadline);
     return { trackingNumber, events: events.map(toTrackingMessage) };
   });
+
+const batchGetShipments = ({ db }: ShippingParts) =>
+  query(ShippingService.method.batchGetShipments, async ({ orderIds }) => ({
+    shipments: (await readShipmentsOfOrders(db, orderIds)).map(toShipmentMessage),
+  }));
 
 /** A refusal of the carrier is recorded before it is reported. */
 const bookShipment = ({ carrier }: ShippingParts) =>

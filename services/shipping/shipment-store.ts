@@ -66,6 +66,11 @@ const readByKeyStatement = statement(
   `select ${columns} from shipments s where book_key = $1 and customer_id is not null`,
 );
 
+const readByOrdersStatement = statement(
+  "read-shipments-by-orders",
+  `select ${columns} from shipments s where order_id = any($1) order by order_id, shipment_id`,
+);
+
 /**
  * Records the intent to book, or finds what an earlier command left under the same key. Undefined when a cancellation came
  * before: there is nothing but its mark.
@@ -109,6 +114,15 @@ export async function readShipment(source: Queryable, shipmentId: string): Promi
 /** Reads a shipment by the key of its booking. */
 export async function readShipmentByKey(source: Queryable, bookKey: string): Promise<Shipment | undefined> {
   return firstShipment(await source.query<ShipmentRow>(readByKeyStatement, [bookKey]));
+}
+
+/** Reads the shipments of some orders. */
+export async function readShipmentsOfOrders(
+  source: Queryable,
+  orderIds: readonly string[],
+): Promise<Shipment[]> {
+  const rows = await source.query<ShipmentRow>(readByOrdersStatement, [orderIds]);
+  return rows.flatMap((row) => firstShipment([row]) ?? []);
 }
 
 function firstShipment([row]: readonly ShipmentRow[]): Shipment | undefined {

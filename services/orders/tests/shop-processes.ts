@@ -50,6 +50,8 @@ export interface ShopProcesses {
   sell(draft?: Draft): Promise<Goods>;
   /** What card processor and carrier did for an order. */
   ledgers(orderId: string): Promise<{ readonly processor: LedgerEntry[]; readonly carrier: LedgerEntry[] }>;
+  /** A callee's database as its owner. */
+  ownerUrl(name: CalleeName): string;
   /** Ends one callee, as a crash would. */
   kill(name: CalleeName): Promise<void>;
   stop(): Promise<void>;
@@ -64,6 +66,7 @@ const compileCache = join(repository, "node_modules/.cache/souk-tests");
 
 interface CalleeProcess {
   readonly url: string;
+  readonly ownerUrl: string;
   kill(): Promise<void>;
 }
 
@@ -125,6 +128,7 @@ function openDoors(
       processor: await readLedger(sandboxes.get("card-processor"), `metadata[order_id]=${orderId}`),
       carrier: await readLedger(sandboxes.get("carrier"), `reference=${orderId}`),
     }),
+    ownerUrl: (name: CalleeName) => callees.get(name)?.ownerUrl ?? nowhere,
     kill: async (name: CalleeName) => callees.get(name)?.kill(),
   };
 }
@@ -188,7 +192,7 @@ async function startCallee(
     parts.guard.watch(name, undefined);
   };
   const port = await readPort(name, child);
-  return { url: `http://127.0.0.1:${port}`, kill };
+  return { url: `http://127.0.0.1:${port}`, ownerUrl: database.ownerUrl, kill };
 }
 
 async function outsideOf(
