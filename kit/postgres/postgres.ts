@@ -15,6 +15,7 @@ import { createGroupCommit } from "./group-commit.ts";
 import type { Queryable, Statement } from "./statement.ts";
 import { createTransaction, type Transaction } from "./transaction.ts";
 
+export type { BulkStatement } from "./bulk.ts";
 export { isLockTimeout, isUniqueViolation } from "./database-error.ts";
 export type { Deferred } from "./deferred.ts";
 export { type Queryable, type Statement, statement } from "./statement.ts";

@@ -1,5 +1,6 @@
 import type { PoolClient } from "pg";
 import { sendBatch } from "./batch.ts";
+import { type BulkStatement, type Gathered, gather } from "./bulk.ts";
 import { type Deferred, mergeDeferred } from "./deferred.ts";
 import { type Queryable, type Statement, statement } from "./statement.ts";
 
@@ -9,6 +10,12 @@ export interface Transaction extends Queryable {
   readonly database: object;
   /** Whether other works share it: then its settings are not one work's to change. */
   readonly shared: boolean;
+  /**
+   * Asks something for one item of a statement that does it for many: items that are asked for in one tick, by this work or by
+   * those that share the transaction, are one statement. It may run before statements that were issued earlier in the tick.
+   * Returns the rows whose `key` is the item's.
+   */
+  queryEach<Row extends object, Item>(bulk: BulkStatement<Item>, item: Item): Promise<Row[]>;
   /**
    * Registers an INSERT to be built when the work is done. All of them travel as one statement, in the same write as COMMIT, so
    * they must not depend on one another. Return undefined for none.
@@ -41,7 +48,7 @@ const rollback = statement("rollback", "rollback");
 
 interface Waiting {
   readonly statement: Statement;
-  readonly values: readonly unknown[];
+  values(): readonly unknown[];
   resolve(rows: object[]): void;
   reject(error: unknown): void;
 }
@@ -54,6 +61,7 @@ class BatchedTransaction implements TransactionInternals {
   readonly #builders: (() => Deferred | undefined)[] = [];
   readonly #callbacks: (() => void)[] = [];
   #waiting: Waiting[] = [];
+  readonly #gathered = new Map<object, Gathered<unknown>>();
   #sending: Promise<void> | undefined;
   #begun = false;
   #failure: unknown;
@@ -70,12 +78,32 @@ class BatchedTransaction implements TransactionInternals {
   }
 
   async query<Row extends object>(what: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    // A statement after the end would run, and stay, outside any transaction.
-    if (this.#ended) throw new Error(`the transaction has ended; ${what.name} came too late`);
+    this.#refuseAfterEnd(what);
     return await new Promise((resolve, reject) => {
-      this.#waiting.push({ statement: what, values, resolve: resolve as Waiting["resolve"], reject });
-      this.#sending ??= this.#send();
+      this.#push({ statement: what, values: () => values, resolve: resolve as Waiting["resolve"], reject });
     });
+  }
+
+  async queryEach<Row extends object, Item>(bulk: BulkStatement<Item>, item: Item): Promise<Row[]> {
+    this.#refuseAfterEnd(bulk);
+    const rows = await new Promise<object[]>((resolve, reject) => {
+      if (this.#gathered.get(bulk)?.add(item, resolve, reject)) return;
+      const gathered = gather(bulk);
+      gathered.add(item, resolve, reject);
+      this.#gathered.set(bulk, gathered as Gathered<unknown>);
+      this.#push({ statement: bulk, ...gathered });
+    });
+    return rows as Row[];
+  }
+
+  #push(waiting: Waiting) {
+    this.#waiting.push(waiting);
+    this.#sending ??= this.#send();
+  }
+
+  /** A statement after the end would run, and stay, outside any transaction. */
+  #refuseAfterEnd({ name }: Statement) {
+    if (this.#ended) throw new Error(`the transaction has ended; ${name} came too late`);
   }
 
   beforeCommit(build: () => Deferred | undefined) {
@@ -119,10 +147,12 @@ class BatchedTransaction implements TransactionInternals {
   async #sendWaiting() {
     const sent = this.#waiting;
     this.#waiting = [];
+    this.#gathered.clear();
+    const requests = sent.map((one) => ({ statement: one.statement, values: one.values() }));
     const opening = this.#begun ? [] : [{ statement: begin, values: [] }];
     this.#begun = true;
     try {
-      const results = await sendBatch(this.#client, [...opening, ...sent]);
+      const results = await sendBatch(this.#client, [...opening, ...requests]);
       for (const [index, one] of sent.entries()) one.resolve(results[index + opening.length] ?? []);
     } catch (error) {
       this.#failure ??= error;

@@ -1,4 +1,4 @@
-import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import { type BulkStatement, type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { fromEventPayload, fromPlaced, toDocument, toEventPayload } from "./messages.ts";
 import {
   evolve,
@@ -11,37 +11,73 @@ import {
 } from "./order.ts";
 import type { OrderView } from "./order-view.ts";
 
-const selectEvents = statement(
-  "orders-select-events",
-  `select type, payload from order_events where order_id = $1 order by version`,
-);
+const selectEvents: BulkStatement<string> = {
+  name: "orders-select-events",
+  text: `select order_id as key, type, payload from order_events where order_id = any($1) order by order_id, version`,
+  keyOf: (orderId) => orderId,
+  columns: [(orderId) => orderId],
+};
+
+/** An order with the event that made it what it is. */
+interface Step {
+  readonly order: Order;
+  readonly event: OrderEvent;
+}
 
 /**
  * The primary key of the events is the concurrency check: two writers of one version cannot both commit. An order is placed at
  * a whole millisecond, since that is what a page token can say: finer times would make the next page skip orders. Nothing is
  * written where the customer's key stands for an order already.
  */
-const insertFirstEvent = statement(
-  "orders-insert-first-event",
-  `with key as (
-     insert into order_keys (customer_id, key, order_id) values ($4, $6, $1) on conflict do nothing returning order_id),
+const insertFirstEvents: BulkStatement<Step & { readonly key: string }> = {
+  name: "orders-insert-first-events",
+  text: `with item as materialized (
+     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[])
+       as item (order_id, customer_id, customer_key, type, payload, document)),
+   kept as (
+     insert into order_keys (customer_id, key, order_id) select customer_id, customer_key, order_id from item
+     on conflict do nothing returning order_id),
    event as (
      insert into order_events (order_id, version, type, payload, occurred_at)
-     select order_id, 1, $2, $3, souk_now() from key
-     returning occurred_at)
+     select order_id, 1, type, payload, clock.now from item join kept using (order_id), souk_now() as clock (now)
+     returning order_id, occurred_at)
    insert into order_views (order_id, customer_id, status, version, document, placed_at, updated_at)
-   select $1, $4, 'pending', 1, $5, date_trunc('milliseconds', occurred_at), occurred_at from event
-   returning placed_at`,
-);
+   select order_id, customer_id, 'pending', 1, document, date_trunc('milliseconds', occurred_at), occurred_at
+   from item join event using (order_id)
+   returning order_id as key, placed_at`,
+  keyOf: ({ order }) => order.orderId,
+  columns: [
+    ({ order }) => order.orderId,
+    ({ order }) => order.customerId,
+    ({ key }) => key,
+    ({ event }) => event.type,
+    ({ order, event }) => toEventPayload(order, event),
+    ({ order }) => toDocument(order),
+  ],
+};
 
-const insertNextEvent = statement(
-  "orders-insert-next-event",
-  `with event as (
-     insert into order_events (order_id, version, type, payload, occurred_at) values ($1, $2, $3, $4, souk_now())
-     returning occurred_at)
-   update order_views set status = $5, version = $2, document = $6, updated_at = event.occurred_at
-     from event where order_id = $1`,
-);
+const insertNextEvents: BulkStatement<Step> = {
+  name: "orders-insert-next-events",
+  text: `with item as materialized (
+     select * from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::bytea[])
+       as item (order_id, version, type, payload, status, document)),
+   event as (
+     insert into order_events (order_id, version, type, payload, occurred_at)
+     select order_id, version, type, payload, clock.now from item, souk_now() as clock (now)
+     returning order_id, occurred_at)
+   update order_views v
+      set status = item.status, version = item.version, document = item.document, updated_at = event.occurred_at
+     from item join event using (order_id) where v.order_id = item.order_id`,
+  keyOf: ({ order }) => order.orderId,
+  columns: [
+    ({ order }) => order.orderId,
+    ({ order }) => order.version,
+    ({ event }) => event.type,
+    ({ order, event }) => toEventPayload(order, event),
+    ({ order }) => order.status,
+    ({ order }) => toDocument(order),
+  ],
+};
 
 const columns = `order_id as "orderId", customer_id as "customerId", status, document, version,
        placed_at as "placedAt", updated_at as "updatedAt"`;
@@ -78,14 +114,11 @@ export async function insertOrder(
   key: string,
 ): Promise<{ order: Order; placedAt: Date } | undefined> {
   const order = evolve(undefined, event);
-  const [row] = await tx.query<{ placed_at: Date }>(insertFirstEvent, [
-    order.orderId,
-    event.type,
-    toEventPayload(order, event),
-    order.customerId,
-    toDocument(order),
+  const [row] = await tx.queryEach<{ placed_at: Date }, Step & { readonly key: string }>(insertFirstEvents, {
+    order,
+    event,
     key,
-  ]);
+  });
   return row && { order, placedAt: row.placed_at };
 }
 
@@ -108,19 +141,12 @@ export async function updateOrder(
   orderId: string,
   decide: (order: Order) => OrderEvent,
 ): Promise<Order> {
-  const rows = await tx.query<{ type: string; payload: Buffer }>(selectEvents, [orderId]);
+  const rows = await tx.queryEach<{ type: string; payload: Buffer }, string>(selectEvents, orderId);
   const before = fold(rows.map(({ type, payload }) => fromEventPayload(type, payload)));
   if (!before) throw orderNotFound(orderId);
   const event = decide(before);
   const order = evolve(before, event);
-  await tx.query(insertNextEvent, [
-    orderId,
-    order.version,
-    event.type,
-    toEventPayload(order, event),
-    order.status,
-    toDocument(order),
-  ]);
+  await tx.queryEach(insertNextEvents, { order, event });
   return order;
 }
 

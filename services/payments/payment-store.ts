@@ -1,5 +1,5 @@
 import { newId } from "#kit/ids/ids.ts";
-import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import { type BulkStatement, type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { processorMemoryMs } from "./card-processor.ts";
 import type { DeclineReason, Payment, PaymentRequest, PaymentStatus, ProcessorTruth } from "./payment.ts";
 
@@ -35,17 +35,31 @@ export const columns = `p.payment_id, p.order_id, p.authorize_key, p.customer_id
   p.payment_method, p.processor_reference, p.decline_reason, p.refunded_minor, p.refunding_minor, p.version,
   p.created_at, p.updated_at`;
 
-const forgotten = `souk_now() - p.created_at > interval '${processorMemoryMs} milliseconds' as forgotten`;
+const forgotten = `(select souk_now()) - p.created_at > interval '${processorMemoryMs} milliseconds' as forgotten`;
+
+type OpenedPayment = PaymentRequest & { readonly paymentId: string; readonly paymentMethod: string };
 
 // The no-op update returns and locks the row of an earlier command, or waits for one that is being written now.
-const openStatement = statement(
-  "open-payment",
-  `insert into payments as p (payment_id, order_id, authorize_key, customer_id, amount_minor, currency_code, payment_method,
-     status, created_at, updated_at)
-   select $1, $2, $3, $4, $5, $6, $7, 'PENDING', souk_now, souk_now from souk_now()
+const openStatement: BulkStatement<OpenedPayment> = {
+  name: "open-payments",
+  text: `insert into payments as p (payment_id, order_id, authorize_key, customer_id, amount_minor, currency_code,
+     payment_method, status, created_at, updated_at)
+   select item.*, 'PENDING', clock.now, clock.now
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[]) as item,
+     souk_now() as clock (now)
    on conflict (authorize_key) do update set authorize_key = p.authorize_key
-   returning ${columns}, ${forgotten}`,
-);
+   returning p.authorize_key as key, ${columns}, ${forgotten}`,
+  keyOf: ({ authorizeKey }) => authorizeKey,
+  columns: [
+    ({ paymentId }) => paymentId,
+    ({ orderId }) => orderId,
+    ({ authorizeKey }) => authorizeKey,
+    ({ customerId }) => customerId,
+    ({ amount }) => amount.amountMinor,
+    ({ amount }) => amount.currencyCode,
+    ({ paymentMethod }) => paymentMethod,
+  ],
+};
 
 const voidAheadStatement = statement(
   "void-payment-ahead",
@@ -55,29 +69,61 @@ const voidAheadStatement = statement(
    returning ${columns}, ${forgotten}`,
 );
 
-const moveStatement = statement(
-  "move-payment",
-  `update payments as p set status = $2, version = version + 1, updated_at = souk_now(), payment_method = null,
-     processor_reference = coalesce($3, processor_reference), decline_reason = $4
-   where authorize_key = $1 and status = any($5)
-   returning ${columns}`,
-);
+interface Move {
+  readonly authorizeKey: string;
+  readonly from: readonly PaymentStatus[];
+  readonly to: PaymentStatus;
+  readonly truth: ProcessorTruth;
+}
 
-const captureStatement = statement(
-  "capture-payment",
-  `with captured as (
-     update payments as p set status = 'CAPTURED', version = version + 1, updated_at = souk_now(), payment_method = null,
-       processor_reference = coalesce($2, processor_reference)
-     where authorize_key = $1 and status in ('PENDING', 'AUTHORIZED')
-     returning ${columns}
+const moveStatement: BulkStatement<Move> = {
+  name: "move-payments",
+  text: `update payments as p set status = item.status, version = p.version + 1, updated_at = clock.now, payment_method = null,
+     processor_reference = coalesce(item.reference, p.processor_reference), decline_reason = item.decline_reason
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+       as item (authorize_key, status, reference, decline_reason, before),
+     souk_now() as clock (now)
+   where p.authorize_key = item.authorize_key and p.status = any(string_to_array(item.before, ','))
+   returning p.authorize_key as key, ${columns}`,
+  keyOf: ({ authorizeKey }) => authorizeKey,
+  columns: [
+    ({ authorizeKey }) => authorizeKey,
+    ({ to }) => to,
+    ({ truth }) => truth.reference ?? null,
+    ({ truth }) => truth.declineReason,
+    ({ from }) => from.join(),
+  ],
+};
+
+interface Capture {
+  readonly authorizeKey: string;
+  readonly reference: string | undefined;
+  readonly bookingId: string;
+}
+
+const captureStatement: BulkStatement<Capture> = {
+  name: "capture-payments",
+  text: `with captured as (
+     update payments as p set status = 'CAPTURED', version = p.version + 1, updated_at = clock.now, payment_method = null,
+       processor_reference = coalesce(item.reference, p.processor_reference)
+     from unnest($1::text[], $2::text[], $3::text[]) as item (authorize_key, reference, booking_id),
+       souk_now() as clock (now)
+     where p.authorize_key = item.authorize_key and p.status in ('PENDING', 'AUTHORIZED')
+     returning p.authorize_key as key, item.booking_id, ${columns}
    ), booked as (
      insert into ledger_transfers (payment_id, booking_id, kind, debit_account, credit_account, amount_minor, currency_code,
        booked_at)
-     select payment_id, $3, 'capture', debit, credit, amount_minor, currency_code, updated_at
+     select payment_id, booking_id, 'capture', debit, credit, amount_minor, currency_code, updated_at
      from captured, (values ('CUSTOMER', 'REVENUE'), ('PROCESSOR', 'CUSTOMER')) as transfer (debit, credit)
    )
    select * from captured`,
-);
+  keyOf: ({ authorizeKey }) => authorizeKey,
+  columns: [
+    ({ authorizeKey }) => authorizeKey,
+    ({ reference }) => reference ?? null,
+    ({ bookingId }) => bookingId,
+  ],
+};
 
 const readStatement = statement(
   "read-payment",
@@ -104,18 +150,9 @@ export async function openPayment(
   tx: Transaction,
   request: PaymentRequest & { readonly paymentMethod: string },
 ): Promise<MetPayment> {
-  const { orderId, authorizeKey, customerId, amount, paymentMethod } = request;
-  const { amountMinor, currencyCode } = amount;
-  const values = [
-    newId("payment"),
-    orderId,
-    authorizeKey,
-    customerId,
-    amountMinor,
-    currencyCode,
-    paymentMethod,
-  ];
-  return met(await tx.query<MetRow>(openStatement, values));
+  return met(
+    await tx.queryEach<MetRow, OpenedPayment>(openStatement, { ...request, paymentId: newId("payment") }),
+  );
 }
 
 /** Finds the payment under a key, or marks the key so that its authorization meets the mark when it comes. */
@@ -127,15 +164,9 @@ export async function voidAhead(tx: Transaction, orderId: string, authorizeKey: 
 export async function movePayment(
   tx: Transaction,
   authorizeKey: string,
-  move: {
-    readonly from: readonly PaymentStatus[];
-    readonly to: PaymentStatus;
-    readonly truth: ProcessorTruth;
-  },
+  move: Omit<Move, "authorizeKey">,
 ): Promise<Payment | undefined> {
-  const { from, to, truth } = move;
-  const values = [authorizeKey, to, truth.reference ?? null, truth.declineReason, from];
-  return firstPayment(await tx.query<PaymentRow>(moveStatement, values));
+  return firstPayment(await tx.queryEach<PaymentRow, Move>(moveStatement, { authorizeKey, ...move }));
 }
 
 /** Records a capture and books it; undefined when the payment is no longer open, so that it is booked once. */
@@ -144,8 +175,8 @@ export async function capturePayment(
   authorizeKey: string,
   reference: string | undefined,
 ): Promise<Payment | undefined> {
-  const values = [authorizeKey, reference ?? null, newId("booking")];
-  return firstPayment(await tx.query<PaymentRow>(captureStatement, values));
+  const capture = { authorizeKey, reference, bookingId: newId("booking") };
+  return firstPayment(await tx.queryEach<PaymentRow, Capture>(captureStatement, capture));
 }
 
 /** Reads a payment by its id. */

@@ -1,5 +1,5 @@
 import { newId } from "#kit/ids/ids.ts";
-import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import { type BulkStatement, type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import type { Destination, Shipment, ShipmentRequest, ShipmentStatus } from "./shipment.ts";
 import type { ServiceLevel } from "./tariff.ts";
 
@@ -30,15 +30,29 @@ interface ShipmentRow {
 const columns = `s.shipment_id, s.order_id, s.book_key, s.customer_id, s.service_level, s.pieces, s.destination, s.status,
   s.carrier_reference, s.tracking_number, s.version, s.created_at, s.updated_at`;
 
+type OpenedShipment = ShipmentRequest & { readonly shipmentId: string; readonly destination: Destination };
+
 // The no-op update returns and locks the row of an earlier command, or waits for one that is being written now.
-const openStatement = statement(
-  "open-shipment",
-  `insert into shipments as s (shipment_id, order_id, book_key, customer_id, service_level, pieces, destination, status,
+const openStatement: BulkStatement<OpenedShipment> = {
+  name: "open-shipments",
+  text: `insert into shipments as s (shipment_id, order_id, book_key, customer_id, service_level, pieces, destination, status,
      created_at, updated_at)
-   select $1, $2, $3, $4, $5, $6, $7, 'PENDING', souk_now, souk_now from souk_now()
+   select item.*, 'PENDING', clock.now, clock.now
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::jsonb[]) as item,
+     souk_now() as clock (now)
    on conflict (book_key) do update set book_key = s.book_key
-   returning ${columns}`,
-);
+   returning s.book_key as key, ${columns}`,
+  keyOf: ({ bookKey }) => bookKey,
+  columns: [
+    ({ shipmentId }) => shipmentId,
+    ({ orderId }) => orderId,
+    ({ bookKey }) => bookKey,
+    ({ customerId }) => customerId,
+    ({ serviceLevel }) => serviceLevel,
+    ({ pieces }) => pieces,
+    ({ destination }) => JSON.stringify(destination),
+  ],
+};
 
 const cancelAheadStatement = statement(
   "cancel-shipment-ahead",
@@ -48,13 +62,27 @@ const cancelAheadStatement = statement(
    returning ${columns}`,
 );
 
-const moveStatement = statement(
-  "move-shipment",
-  `update shipments as s set status = $2, carrier_reference = coalesce($3, carrier_reference),
-     tracking_number = coalesce($4, tracking_number), destination = null, version = version + 1, updated_at = souk_now()
-   where book_key = $1 and status = any($5)
-   returning ${columns}`,
-);
+type Move = ShipmentMove & { readonly bookKey: string };
+
+const moveStatement: BulkStatement<Move> = {
+  name: "move-shipments",
+  text: `update shipments as s set status = item.status, carrier_reference = coalesce(item.reference, s.carrier_reference),
+     tracking_number = coalesce(item.tracking_number, s.tracking_number), destination = null, version = s.version + 1,
+     updated_at = clock.now
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+       as item (book_key, status, reference, tracking_number, before),
+     souk_now() as clock (now)
+   where s.book_key = item.book_key and s.status = any(string_to_array(item.before, ','))
+   returning s.book_key as key, ${columns}`,
+  keyOf: ({ bookKey }) => bookKey,
+  columns: [
+    ({ bookKey }) => bookKey,
+    ({ to }) => to,
+    ({ reference }) => reference ?? null,
+    ({ trackingNumber }) => trackingNumber ?? null,
+    ({ from }) => from.join(),
+  ],
+};
 
 const readStatement = statement(
   "read-shipment",
@@ -79,10 +107,8 @@ export async function openShipment(
   tx: Transaction,
   request: ShipmentRequest & { readonly destination: Destination },
 ): Promise<Shipment | undefined> {
-  const { orderId, bookKey, customerId, serviceLevel, pieces, destination } = request;
-  const place = JSON.stringify(destination);
-  const values = [newId("shipment"), orderId, bookKey, customerId, serviceLevel, pieces, place];
-  return firstShipment(await tx.query<ShipmentRow>(openStatement, values));
+  const opened = { ...request, shipmentId: newId("shipment") };
+  return firstShipment(await tx.queryEach<ShipmentRow, OpenedShipment>(openStatement, opened));
 }
 
 /** Finds the shipment under a key, or marks the key so that its booking meets the mark when it comes. */
@@ -101,9 +127,7 @@ export async function moveShipment(
   bookKey: string,
   move: ShipmentMove,
 ): Promise<Shipment | undefined> {
-  const { from, to, reference, trackingNumber } = move;
-  const values = [bookKey, to, reference ?? null, trackingNumber ?? null, from];
-  return firstShipment(await tx.query<ShipmentRow>(moveStatement, values));
+  return firstShipment(await tx.queryEach<ShipmentRow, Move>(moveStatement, { bookKey, ...move }));
 }
 
 /** Reads a shipment by its id. */

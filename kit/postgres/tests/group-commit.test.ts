@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Database, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import { type BulkStatement, type Database, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
 import { openParts, type Parts } from "#kit/testing/tests/parts.ts";
 
@@ -99,4 +99,45 @@ test("what a group defers to COMMIT is written by one statement, whole or not at
     ["x", "y"].map((name) => db.sharedTransaction(name, async (tx) => deferNote(tx, `later-${name}`))),
   );
   expect((await notesOf("later-")).toSorted()).toEqual(["later-x", "later-y"]);
+});
+
+interface Addition {
+  readonly name: string;
+  readonly by: number;
+}
+
+/** Divides by zero for −1000, so that one item can spoil the statement. */
+const addEach: BulkStatement<Addition> = {
+  name: "test-add-each",
+  text: `insert into counters as c (name, value) select name, by + 0 / (by + 1000)
+           from unnest($1::text[], $2::bigint[]) as item (name, by)
+         on conflict (name) do update set value = c.value + excluded.value
+         returning name as key, value`,
+  keyOf: ({ name }) => name,
+  columns: [({ name }) => name, ({ by }) => by],
+};
+
+const addOne = (tx: Transaction, name: string, by: number) =>
+  tx.queryEach<{ value: bigint }, Addition>(addEach, { name, by });
+
+test("items that works ask for in one tick are one statement, and each work gets its own rows", async () => {
+  await addTo(db, "each-2", 40);
+  const names = ["each-1", "each-2", "each-3"];
+  const sums = await Promise.all(
+    names.map((name) => db.sharedTransaction(name, async (tx) => (await addOne(tx, name, 2))[0]?.value)),
+  );
+  expect(sums).toEqual([2n, 42n, 2n]);
+});
+
+test("two items of one key are two statements", async () => {
+  const sums = await db.transaction((tx) => Promise.all([addOne(tx, "twice", 1), addOne(tx, "twice", 1)]));
+  expect(sums.flat().map(({ value }) => value)).toEqual([1n, 2n]);
+});
+
+test("an item that the server refuses fails alone, after its group was taken apart", async () => {
+  const outcomes = await Promise.allSettled(
+    [1, -1000, 3].map((by) => db.sharedTransaction(`refused ${by}`, (tx) => addOne(tx, `refused ${by}`, by))),
+  );
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(await readCounter(db, "refused 3")).toBe(3n);
 });
