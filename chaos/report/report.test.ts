@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import type { Incident } from "../faults/incident.ts";
+import { measureRun } from "../requirements.ts";
+import { drawPicture } from "./picture.ts";
+import { percentile, recoveriesMs } from "./recovery.ts";
+
+const crash = (fromMs: number, toMs: number): Incident => ({
+  fault: { kind: "crash-postgres", how: "kill", downMs: 500 },
+  fromMs,
+  toMs,
+  hits: 1,
+});
+const ended = (count: number): Incident => ({
+  fault: { kind: "terminate-backends", count: 8 },
+  fromMs: 0,
+  toMs: 1,
+  hits: count,
+});
+
+test("what a run has to reach is pro rata of ten minutes, and counts what was hit", () => {
+  const requirements = measureRun({
+    minutes: 2,
+    incidents: [crash(0, 1), ended(50)],
+    orders: 900,
+    faults: true,
+  });
+  const reached = new Map(requirements.map(({ name, asked, reached }) => [name, [asked, reached]]));
+  expect(reached.get("orders accepted")).toEqual([1_000, 900]);
+  expect(reached.get("service SIGKILLs")).toEqual([16, 0]);
+  expect(reached.get("Postgres crashes")).toEqual([2, 1]);
+  expect(reached.get("backend terminations")).toEqual([60, 50]);
+});
+
+test("where the faults are somebody else's, only orders are asked for", () => {
+  const requirements = measureRun({ minutes: 10, incidents: [], orders: 5_000, faults: false });
+  expect(requirements).toEqual([{ name: "orders accepted", asked: 5_000, reached: 5_000 }]);
+});
+
+test("recovery is the time from a store's return to the next success", () => {
+  const outcomes = [
+    { atMs: 100, outcome: "ok" },
+    { atMs: 2_050, outcome: "unknown" },
+    { atMs: 2_300, outcome: "ok" },
+    { atMs: 9_000, outcome: "ok" },
+  ];
+  expect(recoveriesMs([crash(1_000, 2_000), crash(8_000, 8_900)], outcomes, "crash-postgres")).toEqual([
+    300, 100,
+  ]);
+});
+
+test("a percentile is a value that was there", () => {
+  expect([0.5, 0.99, 1].map((share) => percentile([3, 1, 2], share))).toEqual([2, 3, 3]);
+  expect(percentile([], 0.5)).toBeUndefined();
+});
+
+test("the picture shows each kind of fault that happened, and the answers by outcome", () => {
+  const outcomes = [
+    { atMs: 10, outcome: "ok" as const },
+    { atMs: 20, outcome: "unknown" as const },
+  ];
+  const svg = drawPicture({ durationMs: 60_000, incidents: [crash(1_000, 2_000), ended(3)], outcomes });
+  expect(svg).toContain("crash-postgres");
+  expect(svg).toContain("terminate-backends");
+  expect(svg).not.toContain("kill-broker");
+  expect(svg.match(/fill="#d9534f"/g)).toHaveLength(2);
+});
