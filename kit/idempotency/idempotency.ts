@@ -174,19 +174,19 @@ export async function cancelCommand(
  */
 async function answerAfterFailure(db: Database, command: RememberedCommand, error: unknown): Promise<Answer> {
   if (isLockTimeout(error)) throw inUse(error);
-  const earlier = await recallQuietly(db, command);
+  const earlier = await recallQuietly(db, command, error);
   if (earlier) return earlier;
   if (error instanceof ServiceError && !isRetryable(error)) await rememberRefusal(db, command, error);
   throw error;
 }
 
 /** Also where the first error is retryable: what a repeat needs to prepare may be away, its answer is not. */
-async function recallQuietly(db: Database, command: RememberedCommand) {
+async function recallQuietly(db: Database, command: RememberedCommand, first: unknown) {
   try {
     return await recall(db, command);
   } catch (error) {
-    // The lookup must not hide the first error when the database is what failed.
-    if (isRetryable(error)) return undefined;
+    // The lookup must not hide the first error when the database is what failed. That the key has an answer is none to report.
+    if (isRetryable(error) && !isUniqueViolation(first, answerConstraint)) return undefined;
     throw error;
   }
 }

@@ -68,6 +68,15 @@ const outOfStock = (pieces: number) =>
   });
 
 describe("a repeated command", () => {
+  test("whose answer cannot be read just now may be repeated again: that there is one is no fault", async () => {
+    const command = aCommand();
+    const { work } = countingWork(command.key);
+    await run(command, work);
+    const away = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "The database is away.");
+    const db = { ...parts.db, query: () => Promise.reject(away) };
+    await expect(runRemembered(db, command, work)).rejects.toBe(away);
+  });
+
   test("gets its first answer and has no second effect", async () => {
     const command = aCommand();
     const { work } = countingWork(command.key);
