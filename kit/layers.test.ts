@@ -17,8 +17,12 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     http: [],
     paging: [],
   },
-  { outbox: ["relay", "republish", "too-early"], inbox: ["consume", "dead-letters"], idempotency: [] },
-  { saga: ["definition", "operations", "watch"], reconciliation: ["definition"] },
+  {
+    outbox: ["relay", "republish", "too-early"],
+    inbox: ["consume", "dead-letters"],
+    idempotency: ["forget"],
+  },
+  { saga: ["definition", "forget", "operations", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
   { testing: ["foreign-events", "reconciling"] },
 ];

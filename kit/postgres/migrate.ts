@@ -33,7 +33,9 @@ export async function migrate(options: {
   await client.connect();
   try {
     for (const stream of options.streams) await runStream(client, stream, options.log);
-    await client.query(grants(client.escapeIdentifier(options.runtimeRole)));
+    await client.query(
+      grants(client.escapeIdentifier(options.runtimeRole), client.escapeIdentifier(client.database ?? "")),
+    );
   } finally {
     await client.end();
   }
@@ -53,13 +55,20 @@ async function runStream(client: pg.Client, stream: MigrationStream, log: Logger
   for (const migration of ran) log.info({ migration: basename(migration.path) }, "migrated");
 }
 
+/**
+ * For every session of this database, a person's too: a transaction left open holds back the events of all databases of the server.
+ * The services' own sessions have less.
+ */
+const idleInTransactionTimeoutMs = 60_000;
+
 /** DML only, and not on the clock: whoever shifts time is the owner. Runs on each start, so new tables are covered. */
-const grants = (role: string) => `
+const grants = (role: string, database: string) => `
   begin;
   select pg_advisory_xact_lock(hashtext('souk grants'));
   grant usage on schema public, kit to ${role};
   grant select, insert, update, delete on all tables in schema public, kit to ${role};
   grant usage, select on all sequences in schema public, kit to ${role};
   revoke insert, update, delete on kit.clock, public.migrations_kit, public.migrations_service from ${role};
+  alter database ${database} set idle_in_transaction_session_timeout = '${idleInTransactionTimeoutMs}ms';
   commit;
 `;

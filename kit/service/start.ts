@@ -21,6 +21,7 @@ import { delay } from "#kit/time/time.ts";
 import { bindHandlers } from "./bind.ts";
 import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
 import { operationRpcs } from "./operations/operations.ts";
+import { keepRetention } from "./retention.ts";
 import { measureSagas, stuckSagas } from "./stuck-sagas.ts";
 
 /** The parts of a service while it comes up; what was opened is closed in reverse when anything fails. */
@@ -189,7 +190,7 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
     onCommitted: relay.wake,
     publishTooEarly: planted("publish-before-commit") ? publishTooEarly(nats) : undefined,
   });
-  loops.push(relay.run(signal));
+  loops.push(relay.run(signal), keepRetention({ db, log }, signal));
   const consumers = wiring.consumers ?? [];
   const service = definition.name;
   loops.push(

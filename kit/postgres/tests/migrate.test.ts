@@ -56,6 +56,16 @@ test("three processes that start at once on an empty database migrate it once", 
   await db.close();
 });
 
+test("whoever leaves a transaction open in a migrated database is cut off after a minute", async () => {
+  const { ownerUrl, appUrl } = await createEmpty();
+  const script = fileURLToPath(new URL("migrate-once.ts", import.meta.url));
+  await execute(process.execPath, [script, ownerUrl, "test_counters_app", countersSchema.migrations.href]);
+  for (const url of [ownerUrl, appUrl])
+    expect(await runSql(url, "show idle_in_transaction_session_timeout")).toEqual([
+      { idle_in_transaction_session_timeout: "1min" },
+    ]);
+});
+
 test("a migration that fails leaves nothing of itself, and the next start begins with it", async () => {
   const { ownerUrl } = await createEmpty();
   const folder = mkdtempSync(join(tmpdir(), "souk-migrations-"));
