@@ -61,6 +61,14 @@ export const operatorCases: RouteCases = {
       token: staff.token,
     })),
   },
+  "POST /v1/ops/{service}/outbox:republish": {
+    success: ok((scene) =>
+      asStaff(scene, "/v1/ops/orders/outbox:republish", { since: new Date(Date.now() - 60_000).toISOString() }),
+    ),
+    refusal: refused(422, "REPUBLISH_TOO_OLD", (scene) =>
+      asStaff(scene, "/v1/ops/orders/outbox:republish", { since: "2020-01-01T00:00:00Z" }),
+    ),
+  },
   "GET /v1/ops/{service}/sagas": {
     success: ok(({ staff }) => ({
       path: "/v1/ops/orders/sagas?status=SAGA_STATUS_PARKED",

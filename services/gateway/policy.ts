@@ -3,7 +3,7 @@ import { getOption } from "@bufbuild/protobuf";
 import type { MethodPolicy as EdgePolicy } from "#edge/edge.ts";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { DeadLetterService, ReconciliationService, SagaService } from "#gen/souk/ops/v1/ops_pb.ts";
+import { DeadLetterService, OutboxService, ReconciliationService, SagaService } from "#gen/souk/ops/v1/ops_pb.ts";
 import {
   Audience,
   type MethodPolicy,
@@ -27,6 +27,7 @@ export const publicServices: ReadonlyMap<DescService, BackendName> = new Map<Des
 /** Contracts that every service answers about itself; a request's field `service` says which one is meant. */
 export const operatorServices: ReadonlySet<DescService> = new Set<DescService>([
   DeadLetterService,
+  OutboxService,
   ReconciliationService,
   SagaService,
 ]);
