@@ -72,10 +72,8 @@ const planOptions = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off
 
 /** Opens a database. Connections are made when needed, so the server may be away at this moment. */
 export function createDatabase(options: DatabaseOptions): Database {
-  const pool = new pg.Pool({ ...clientOptions(options), max: options.maxConnections ?? 16 });
-  pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
-  const shared = new pg.Pool({ ...clientOptions(options), max: 1, lock_timeout: sharedLockTimeoutMs });
-  shared.on("error", (error) => options.log.warn({ err: error }, "the shared database connection broke"));
+  const pool = openPool(options, { max: options.maxConnections ?? 16 });
+  const shared = openPool(options, { max: 1, lock_timeout: sharedLockTimeoutMs });
   const run = (from: pg.Pool) => {
     const of = () => ({ database, shared: from === shared });
     return <T>(work: (tx: Transaction) => Promise<T>) =>
@@ -100,6 +98,15 @@ function clientOptions({ url, statementTimeoutMs = 5_000 }: DatabaseOptions): pg
     connectionTimeoutMillis: connectTimeoutMs,
     options: planOptions,
   };
+}
+
+/** The process outlives its connections, whenever they break: while one is made, lent or idle. */
+function openPool(options: DatabaseOptions, own: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool({ ...clientOptions(options), ...own });
+  pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
+  // The pool itself listens only while a connection is idle; whoever has borrowed it hears of the break by its statement.
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
 }
 
 async function pooledQuery<Row extends object>(
@@ -129,16 +136,12 @@ async function onClient<T>(
   work: (client: pg.PoolClient, spoil: (broken: Error | undefined) => void) => Promise<T>,
 ) {
   const client = await pool.connect();
-  // The pool listens only while a connection is idle; without this a break while it is lent would end the process.
-  const onError = () => {};
-  client.on("error", onError);
   let broken: Error | undefined;
   try {
     return await work(client, (error) => {
       broken = error;
     });
   } finally {
-    client.off("error", onError);
     client.release(broken);
   }
 }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import manifest from "../../../package.json" with { type: "json" };
 import { SEED_SCOPES, seedShop } from "../../seed/seed.ts";
 import { findFreePort, isPortFree } from "../../stores/free-port.ts";
 import { PORT_OFFSETS, type Ports, portsFrom } from "../ports.ts";
@@ -28,8 +29,12 @@ beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "souk-shop-"));
   const base = await findFreeBlock();
   ports = portsFrom(base);
-  const args = [join(TOOLS, "start/main.ts"), "--data-dir", dataDir, "--port-base", `${base}`];
-  supervisor = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const [, ...start] = manifest.scripts.start.split(" ");
+  const args = [...start, "--data-dir", dataDir, "--port-base", `${base}`];
+  supervisor = spawn(process.execPath, args, {
+    cwd: join(TOOLS, ".."),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   for (const stream of [supervisor.stdout, supervisor.stderr]) stream?.on("data", (text) => (output += text));
   const isSettled = () => output.includes("Souk is ready after") || supervisor.exitCode !== null;
   await vi.waitUntil(isSettled, { timeout: READY_WITHIN_MS, interval: 100 });
