@@ -63,7 +63,9 @@ export const operatorCases: RouteCases = {
   },
   "POST /v1/ops/{service}/outbox:republish": {
     success: ok((scene) =>
-      asStaff(scene, "/v1/ops/orders/outbox:republish", { since: new Date(Date.now() - 60_000).toISOString() }),
+      asStaff(scene, "/v1/ops/orders/outbox:republish", {
+        since: new Date(Date.now() - 60_000).toISOString(),
+      }),
     ),
     refusal: refused(422, "REPUBLISH_TOO_OLD", (scene) =>
       asStaff(scene, "/v1/ops/orders/outbox:republish", { since: "2020-01-01T00:00:00Z" }),

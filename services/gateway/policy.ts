@@ -3,7 +3,12 @@ import { getOption } from "@bufbuild/protobuf";
 import type { MethodPolicy as EdgePolicy } from "#edge/edge.ts";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { DeadLetterService, OutboxService, ReconciliationService, SagaService } from "#gen/souk/ops/v1/ops_pb.ts";
+import {
+  DeadLetterService,
+  OutboxService,
+  ReconciliationService,
+  SagaService,
+} from "#gen/souk/ops/v1/ops_pb.ts";
 import {
   Audience,
   type MethodPolicy,
