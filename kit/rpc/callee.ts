@@ -3,6 +3,7 @@ import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from "co
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import { ServiceError, serviceError } from "#kit/errors/errors.ts";
+import { createRecovery } from "./recovery.ts";
 
 /** When a client stops bothering a callee. */
 export interface CalleeLimits {
@@ -26,17 +27,23 @@ export interface Callee {
   leave(): void;
 }
 
-/** A breaker and a bulkhead for one callee. */
+/** A breaker and a bulkhead for one callee; its errors lead to its recovery. */
 export function createCallee(limits: CalleeLimits): Callee {
   const breaker = circuitBreaker(handleWhen(showsIllness), {
     halfOpenAfter: limits.halfOpenAfterMs,
     breaker: new ConsecutiveBreaker(limits.breakAfter),
   });
+  const recovery = createRecovery(limits.halfOpenAfterMs);
   let inFlight = 0;
+  const refuse = (message: string, cause?: unknown) => {
+    const error = refused(message, cause);
+    recovery.mark(error);
+    return error;
+  };
   const callee: Callee = {
     enter() {
       if (inFlight >= limits.maxInFlight)
-        throw refused("Too many calls to a service that is needed are under way.");
+        throw refuse("Too many calls to a service that is needed are under way.");
       inFlight++;
     },
     leave() {
@@ -44,12 +51,20 @@ export function createCallee(limits: CalleeLimits): Callee {
     },
     async attempt(send) {
       // While one call tries whether the callee is well again, cockatiel would let the others wait for it.
-      if (breaker.state === CircuitState.HalfOpen) throw refused("A service that is needed is away.");
+      if (breaker.state === CircuitState.HalfOpen) throw refuse("A service that is needed is away.");
       callee.enter();
       try {
-        return await breaker.execute(send);
+        const answer = await breaker.execute(send);
+        recovery.succeeded();
+        return answer;
       } catch (error) {
-        throw error instanceof ServiceError ? error : refused("A service that is needed is away.", error);
+        if (!(error instanceof ServiceError)) throw refuse("A service that is needed is away.", error);
+        if (!showsIllness(error)) recovery.succeeded();
+        else {
+          recovery.failed();
+          recovery.mark(error);
+        }
+        throw error;
       } finally {
         callee.leave();
       }

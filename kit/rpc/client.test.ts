@@ -7,7 +7,7 @@ import { GetStockResponseSchema, InventoryService } from "#gen/souk/inventory/v1
 import { serviceError } from "#kit/errors/errors.ts";
 import { createMetrics } from "#kit/telemetry/telemetry.ts";
 import type { Call } from "./call.ts";
-import { type ClientOptions, createClient } from "./client.ts";
+import { type ClientOptions, createClient, onRecovery } from "./client.ts";
 import { allowed, orderId, sku, startInventory } from "./tests/inventory.ts";
 import { frame } from "./tests/raw-call.ts";
 
@@ -236,4 +236,42 @@ it("each attempt is counted with how it ended", async () => {
 
 it("a URL that is not plain http is refused", () => {
   expect(() => clientOf("https://inventory:8443")).toThrow(/http:\/\//);
+});
+
+it("reading is not refused because changing is ill, nor the other way round", async () => {
+  let changing = 0;
+  await using inventory = await startInventory({
+    getStock: () => ({}),
+    reserveStock: () => {
+      changing++;
+      throw away();
+    },
+  });
+  using client = clientOf(inventory.url, { limits: { breakAfter: 1 } });
+  const change = () => client.reserveStock({ orderId, lines }, { idempotencyKey: "k" });
+  await expect(change()).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+  await expect(change()).rejects.toMatchObject({ reason: "DEPENDENCY_UNAVAILABLE" });
+  expect(changing).toBe(1);
+  await client.getStock({ sku });
+});
+
+it("who waits because a callee was away is told when it is back, within the time of one probe and one call", async () => {
+  await using inventory = await failing(6);
+  using client = clientOf(inventory.url, { limits: { breakAfter: 2, halfOpenAfterMs: 50 } });
+  const call = (key: string) => client.reserveStock({ orderId, lines }, { idempotencyKey: key });
+  const failureOf = async (key: string) => {
+    const outcome: unknown = await call(key).catch((error: unknown) => error);
+    if (!(outcome instanceof Error)) throw new Error("the call was answered");
+    return outcome;
+  };
+  const woken: string[] = [];
+  const waitAfter = async (key: string): Promise<void> => {
+    const failure = await failureOf(key);
+    await new Promise<void>((resolve) => onRecovery(failure, resolve));
+    woken.push(key);
+    await call(key).catch(() => waitAfter(key));
+  };
+  // An hour of backoff would not matter: each waits for nothing but the callee's recovery.
+  await Promise.all(["a", "b", "c", "d"].map(waitAfter));
+  expect(new Set(woken)).toEqual(new Set(["a", "b", "c", "d"]));
 });

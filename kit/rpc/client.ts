@@ -7,6 +7,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Channel } from "@grpc/grpc-js";
+import { Retry } from "#gen/souk/options/v1/options_pb.ts";
 import type { Metrics } from "#kit/telemetry/telemetry.ts";
 import { readerStopped } from "./abandonment.ts";
 import { readAnswers } from "./answer-stream.ts";
@@ -17,6 +18,8 @@ import { startReport } from "./client-report.ts";
 import { type RpcMethod, readMethods } from "./method.ts";
 import { type CallOptions, type Outgoing, prepareCall, type TokenSource } from "./outgoing.ts";
 import { createRetryBudget, type RetryBudget, retriesOf, withRetries } from "./retry.ts";
+
+export { onRecovery } from "./recovery.ts";
 
 /** What a client needs. */
 export interface ClientOptions {
@@ -46,7 +49,8 @@ export type Client<S extends DescService> = {
 
 interface Connection {
   readonly channel: Channel;
-  readonly callee: Callee;
+  /** One for reading, one for changing: a callee may answer from memory while its database is away. */
+  readonly callees: { readonly reads: Callee; readonly changes: Callee };
   readonly budget: RetryBudget;
   readonly ownToken: TokenSource | undefined;
   readonly metrics: Metrics | undefined;
@@ -54,9 +58,10 @@ interface Connection {
 
 /** A client of a service at a URL. It connects with its first call and stays connected. */
 export function createClient<S extends DescService>(descriptor: S, options: ClientOptions): Client<S> {
+  const limits = { ...defaultCalleeLimits, ...options.limits };
   const connection: Connection = {
     channel: createChannel(options.url),
-    callee: createCallee({ ...defaultCalleeLimits, ...options.limits }),
+    callees: { reads: createCallee(limits), changes: createCallee(limits) },
     budget: createRetryBudget(),
     ownToken: options.token,
     metrics: options.metrics,
@@ -72,7 +77,8 @@ export function createClient<S extends DescService>(descriptor: S, options: Clie
 type Init = MessageInitShape<DescMessage>;
 
 function unaryMethod(method: RpcMethod, connection: Connection) {
-  const { channel, callee, budget, ownToken, metrics } = connection;
+  const { channel, callees, budget, ownToken, metrics } = connection;
+  const callee = calleeOf(method, callees);
   return async (request: Init, options: CallOptions = {}): Promise<Message> => {
     const outgoing = await prepareCall(method, channel, request, options, ownToken);
     const { deadline, signal } = outgoing;
@@ -93,7 +99,11 @@ async function reportedAttempt(outgoing: Outgoing, metrics: Metrics | undefined)
   }
 }
 
-function streamMethod(method: RpcMethod, { channel, callee, ownToken, metrics }: Connection) {
+const calleeOf = ({ policy }: RpcMethod, { reads, changes }: Connection["callees"]) =>
+  policy.retry === Retry.SAFE ? reads : changes;
+
+function streamMethod(method: RpcMethod, { channel, callees, ownToken, metrics }: Connection) {
+  const callee = calleeOf(method, callees);
   return async function* (request: Init, options: CallOptions = {}): AsyncGenerator<Message> {
     const outgoing = await prepareCall(method, channel, request, options, ownToken);
     callee.enter();

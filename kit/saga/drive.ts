@@ -1,5 +1,6 @@
 import { isRetryable } from "#kit/errors/errors.ts";
 import { reach } from "#kit/failpoints/failpoints.ts";
+import { onRecovery } from "#kit/rpc/client.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
 import { type StepCall, type StepResult, UnusableReply } from "./definition.ts";
@@ -28,7 +29,7 @@ export interface Driver {
 export async function drive(driver: Driver, held: HeldSaga, signal: AbortSignal): Promise<void> {
   let saga = held;
   while (!isAtRest(saga) && !signal.aborted) {
-    const attempted = await attempt(driver, saga);
+    const { attempted, failure } = await attempt(driver, saga);
     await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:before-record`);
     const transition = await record(driver, attempted);
     if (!transition) return;
@@ -36,33 +37,47 @@ export async function drive(driver: Driver, held: HeldSaga, signal: AbortSignal)
     saga = transition.after;
     if (saga.status === "parked") tellParked(driver, saga);
     saga.definition.onTransition?.(toView(saga));
-    if (transition.waitMs > 0) await delay(transition.waitMs, signal).catch(() => {});
+    if (transition.waitMs > 0) await pause(transition.waitMs, failure, signal);
   }
 }
 
-const attempt = (driver: Driver, saga: HeldSaga): Promise<Transition> =>
+/** Waits; shorter where the participant whose failure it was is well again. */
+async function pause(waitMs: number, failure: unknown, signal: AbortSignal) {
+  const woken = new AbortController();
+  const leave = onRecovery(failure, () => woken.abort());
+  await delay(waitMs, AbortSignal.any([signal, woken.signal])).catch(() => {});
+  leave();
+}
+
+/** What an attempt came to, and what it failed with. */
+interface Attempt {
+  readonly attempted: Transition;
+  readonly failure?: unknown;
+}
+
+const attempt = (driver: Driver, saga: HeldSaga): Promise<Attempt> =>
   saga.status === "running" ? attemptDo(driver, saga) : attemptUndo(driver, saga);
 
-async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Transition> {
+async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Attempt> {
   const step = currentStep(saga);
   try {
     await reach(`saga:${saga.definition.name}:${step.name}:before-call`);
     const result = await inTime(saga, step.name, (call) => step.do(toView(saga), call));
-    return afterDone(saga, storable(result));
-  } catch (error) {
-    complain(driver, saga, error);
-    return afterFailedDo(saga, error, performance.now());
+    return { attempted: afterDone(saga, storable(result)) };
+  } catch (failure) {
+    complain(driver, saga, failure);
+    return { attempted: afterFailedDo(saga, failure, performance.now()), failure };
   }
 }
 
-async function attemptUndo(driver: Driver, saga: HeldSaga): Promise<Transition> {
+async function attemptUndo(driver: Driver, saga: HeldSaga): Promise<Attempt> {
   const step = currentStep(saga);
   try {
     await inTime(saga, `${step.name}:undo`, async (call) => step.undo?.(toView(saga), call));
-    return afterUndone(saga);
-  } catch (error) {
-    complain(driver, saga, error);
-    return afterFailedUndo(saga, error, performance.now());
+    return { attempted: afterUndone(saga) };
+  } catch (failure) {
+    complain(driver, saga, failure);
+    return { attempted: afterFailedUndo(saga, failure, performance.now()), failure };
   }
 }
 

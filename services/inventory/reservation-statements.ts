@@ -59,6 +59,15 @@ export const selectReservations = statement(
    from reservations where order_id = any($1) order by order_id`,
 );
 
+/** $1 order, $2 lifetime in ms. Only what is held; an earlier end never comes instead of a later one. */
+export const extendReservation = statement(
+  "inventory-extend-reservation",
+  `with clock as materialized (select souk_now() as time)
+   update reservations set expires_at = greatest(expires_at, clock.time + $2 * interval '1 millisecond'), updated_at = clock.time
+   from clock where order_id = $1 and status = 'held'
+   returning order_id, reservation_id, skus, quantities, expires_at, version as reservation_version`,
+);
+
 /** $1 order. What the reservation is now, whether this call released it, and the stock that came back. */
 export const releaseReservation = statement(
   "inventory-release-reservation",

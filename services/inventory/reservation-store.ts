@@ -12,6 +12,7 @@ import { type ChangeRow, type ReservationRow, toChanges, toReservation } from ".
 import {
   commitReservations,
   expireReservations,
+  extendReservation,
   insertReservation,
   insertUnheldReservation,
   releaseReservation,
@@ -65,6 +66,12 @@ export async function readReservations(
     orderIds,
   ]);
   return rows.map((row) => toReservation(row, row.status));
+}
+
+/** Keeps a held reservation for its whole lifetime from now; undefined where the order has none that is held. */
+export async function extend(tx: Transaction, orderId: string): Promise<Reservation | undefined> {
+  const [row] = await tx.query<ReservationRow>(extendReservation, [orderId, reservationLifetimeMs]);
+  return row && toReservation(row, "held");
 }
 
 /** Returns held pieces to stock; undefined where the order has no reservation, no changes where it had ended. */

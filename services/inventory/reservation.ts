@@ -56,3 +56,14 @@ export const orderAlreadyReserved = (orderId: string) =>
     "The order has a reservation already.",
     { metadata: { order_id: orderId } },
   );
+
+/** The pieces went back to stock, or were sold: there is nothing to keep. */
+export const reservationNotHeld = (orderId: string) =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.RESERVATION_ENDED,
+    "The order's reservation is no longer held.",
+    {
+      metadata: { order_id: orderId },
+    },
+  );

@@ -1,5 +1,6 @@
 import {
   type AdjustStockRequest,
+  type ExtendReservationRequest,
   InventoryService,
   type ListMovementsRequest,
   type ListStockRequest,
@@ -14,8 +15,8 @@ import type { Call } from "#kit/rpc/call.ts";
 import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
 import { announceReleased, announceReserved, announceThresholds } from "./announcements.ts";
 import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
-import { mergeLines, reservationEnded } from "./reservation.ts";
-import { readReservations, release, reserve } from "./reservation-store.ts";
+import { mergeLines, reservationEnded, reservationNotHeld } from "./reservation.ts";
+import { extend, readReservations, release, reserve } from "./reservation-store.ts";
 import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
 import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
 
@@ -31,6 +32,7 @@ export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typ
   batchGetReservations: query(rpcs.batchGetReservations, async ({ orderIds }) => ({
     reservations: (await readReservations(db, orderIds)).map(toReservationMessage),
   })),
+  extendReservation: command(rpcs.extendReservation, { apply: applyExtension }),
   releaseStock: command(rpcs.releaseStock, { apply: applyRelease }),
 });
 
@@ -75,6 +77,12 @@ async function applyReservation(tx: Transaction, { orderId, lines }: ReserveStoc
   const { reservation, changes } = await reserve(tx, wanted);
   announceReserved({ tx, cause: call }, reservation);
   announceThresholds({ tx, cause: call }, changes);
+  return { reservation: toReservationMessage(reservation) };
+}
+
+async function applyExtension(tx: Transaction, { orderId }: ExtendReservationRequest) {
+  const reservation = await extend(tx, orderId);
+  if (!reservation) throw reservationNotHeld(orderId);
   return { reservation: toReservationMessage(reservation) };
 }
 

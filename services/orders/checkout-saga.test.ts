@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import {
+  ErrorReason as StockReason,
+  ErrorReasonSchema as StockReasonSchema,
+} from "#gen/souk/inventory/v1/errors_pb.ts";
+import {
   ErrorReason as PaymentsReason,
   ErrorReasonSchema as PaymentsReasonSchema,
 } from "#gen/souk/payments/v1/errors_pb.ts";
@@ -34,6 +38,7 @@ const input: CheckoutInput = {
 };
 
 const refused = serviceError(PaymentsReasonSchema, PaymentsReason.CARD_DECLINED, "The card was declined.");
+const reservationEnded = serviceError(StockReasonSchema, StockReason.RESERVATION_ENDED, "It was returned.");
 const unknown = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "It is away.");
 
 interface Sent {
@@ -50,7 +55,10 @@ const answers: Readonly<Record<string, object>> = {
 };
 
 /** Participants of the generated types that write down what they are sent; `failures` are answered first, one by one. */
-function record(failures: Readonly<Record<string, readonly Error[]>>) {
+function record(
+  failures: Readonly<Record<string, readonly Error[]>>,
+  replies: Readonly<Record<string, object>>,
+) {
   const sent: Sent[] = [];
   const attempts = new Map<string, number>();
   const answer = (command: string) => async (request: unknown, options: { idempotencyKey?: string }) => {
@@ -59,7 +67,7 @@ function record(failures: Readonly<Record<string, readonly Error[]>>) {
     sent.push({ command, key: options.idempotencyKey, request, options });
     const failure = failures[command]?.[attempt];
     if (failure) throw failure;
-    return answers[command] ?? {};
+    return replies[command] ?? {};
   };
   const participant = new Proxy({}, { get: (_, command: string) => answer(command) });
   const participants = { inventory: participant, payments: participant, shipping: participant };
@@ -84,16 +92,27 @@ const stepNames = Object.keys(earlier) as StepName[];
 interface Given {
   /** Where checkout stands; at its beginning where unset. */
   readonly at?: StepName;
+  /** How long ago it was started; just now where unset. */
+  readonly ageMs?: number;
   /** Its budget is spent: the next failure is the step's last. */
   readonly outOfTime?: boolean;
   readonly failures?: Readonly<Record<string, readonly Error[]>>;
+  /** What participants answer instead of what they should. */
+  readonly replies?: Readonly<Record<string, object>>;
   /** Stops driving once so many commands were sent. */
   readonly stopAfter?: number;
 }
 
 /** Drives a checkout in memory, and tells what was sent and what it came to. */
-async function checkOut({ at = "reserve", outOfTime = false, failures = {}, stopAfter }: Given) {
-  const { sent, participants } = record(failures);
+async function checkOut({
+  at = "reserve",
+  ageMs = 0,
+  outOfTime = false,
+  failures = {},
+  replies = {},
+  stopAfter,
+}: Given) {
+  const { sent, participants } = record(failures, { ...answers, ...replies });
   const stopping = new AbortController();
   const seen: Saga<CheckoutInput>[] = [];
   const definition = checkoutSaga(participants, (saga) => {
@@ -112,7 +131,7 @@ async function checkOut({ at = "reserve", outOfTime = false, failures = {}, stop
     failure: undefined,
     parking: undefined,
     attempt: 0,
-    startedAtMs: performance.now(),
+    startedAtMs: performance.now() - ageMs,
     stepStartedAtMs: outOfTime ? Number.NEGATIVE_INFINITY : performance.now(),
     fencingToken: 1n,
     version: 1n,
@@ -254,6 +273,74 @@ describe("a step whose outcome stays unknown", () => {
     const { sent, end } = await checkOut({ at: "book", failures });
     expect(sent.slice(1)).toEqual([undoing.void, undoing.void, undoing.void, undoing.release]);
     expect(end?.status).toBe("compensated");
+  });
+});
+
+describe("a checkout that took long", () => {
+  const minuteMs = 60_000;
+  const extension = (period: number) => ({
+    command: "extendReservation",
+    key: `saga_1:capture:extend:${period}`,
+    request: { orderId: "order_1" },
+  });
+
+  test.each([
+    [4 * minuteMs, []],
+    [6 * minuteMs, [extension(1)]],
+    [31 * minuteMs, [extension(6)]],
+  ])(
+    "of %i ms keeps its reservation before money is taken, if it could expire",
+    async (ageMs, extensions) => {
+      const { sent, end } = await checkOut({ at: "capture", ageMs });
+      expect(sent).toMatchObject([...extensions, { command: "capturePayment", key: "saga_1:capture" }]);
+      expect(end?.status).toBe("completed");
+    },
+  );
+
+  test("does not take money while nobody knows whether the reservation is kept", async () => {
+    const failures = { extendReservation: [unknown, unknown] };
+    const { commands, end } = await checkOut({ at: "capture", ageMs: 6 * minuteMs, failures });
+    expect(commands).toEqual([...Array(3).fill("extendReservation"), "capturePayment"]);
+    expect(end?.status).toBe("completed");
+  });
+
+  test("is undone, without taking money, when its reservation has expired", async () => {
+    const failures = { extendReservation: [reservationEnded] };
+    const { sent, end } = await checkOut({ at: "capture", ageMs: 16 * minuteMs, failures });
+    expect(sent.slice(1)).toEqual([undoing.cancel, undoing.void, undoing.release]);
+    expect(end).toMatchObject({
+      status: "compensated",
+      failure: { step: "capture", reason: "RESERVATION_ENDED" },
+    });
+  });
+});
+
+describe("a checkout that only a person can end is parked:", () => {
+  test.each<[StepName]>([["reserve"], ["authorize"], ["book"]])("%s answered without an id", async (step) => {
+    const { sent, end } = await checkOut({ at: step, replies: { [commandOf[step]]: {} } });
+    expect(sent).toHaveLength(1);
+    expect(end).toMatchObject({
+      status: "parked",
+      parking: { reason: "UNUSABLE_REPLY" },
+      failure: undefined,
+    });
+  });
+
+  test.each<[StepName, keyof typeof undoing, string]>([
+    ["authorize", "release", "releaseStock"],
+    ["book", "void", "voidPayment"],
+    ["capture", "cancel", "cancelShipment"],
+  ])("after %s was refused, the undo %s was refused too", async (at, undo, command) => {
+    const { sent, end } = await checkOut({
+      at,
+      failures: { [commandOf[at]]: [refused], [command]: [refused] },
+    });
+    expect(sent.slice(1)).toEqual([undoing[undo]]);
+    expect(end).toMatchObject({
+      status: "parked",
+      parking: { reason: "CARD_DECLINED" },
+      failure: { step: at },
+    });
   });
 });
 

@@ -29,6 +29,28 @@ test("a reservation expires after 15 minutes, not before, and its pieces are ava
   expect(await shop.stockOf("TEA-1")).toEqual({ onHand: 10, reserved: 3, available: 7 });
 });
 
+test("a reservation that is extended is kept for another 15 minutes, and one that has ended is not brought back", async () => {
+  await shop.receive({ "TEA-1": 10 });
+  const [kept, lost] = [newId("order"), newId("order")];
+  const keptId = await reservationId(shop.reserve({ "TEA-1": 4 }, { orderId: kept }));
+  const lostId = await reservationId(shop.reserve({ "TEA-1": 3 }, { orderId: lost }));
+  const extend = (orderId: string) =>
+    shop.orders.extendReservation({ orderId }, { idempotencyKey: newId("key") });
+  await shop.service.shiftClock(14 * minuteMs);
+  expect((await extend(kept)).reservation).toMatchObject({
+    reservationId: keptId,
+    status: ReservationStatus.HELD,
+  });
+  await shop.service.shiftClock(14 * minuteMs);
+  await eventually(async () => expect(await shop.eventsOf(lostId)).toContain("StockReleased"));
+  await expect(extend(lost)).rejects.toMatchObject({ reason: "RESERVATION_ENDED" });
+  await expect(extend(newId("order"))).rejects.toMatchObject({ reason: "RESERVATION_ENDED" });
+  expect(await shop.eventsOf(keptId)).toEqual(["StockReserved"]);
+  expect(await shop.stockOf("TEA-1")).toEqual({ onHand: 10, reserved: 4, available: 6 });
+  await shop.service.shiftClock(2 * minuteMs);
+  await eventually(async () => expect(await shop.eventsOf(keptId)).toContain("StockReleased"));
+});
+
 test("more reservations than one batch holds all expire, each once", async () => {
   await shop.receive({ "TEA-1": 10, "TEA-2": 10 });
   const ids = await Promise.all(
