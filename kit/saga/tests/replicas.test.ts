@@ -254,3 +254,49 @@ describe("a replica", () => {
     expect(new Set(keys).size).toBe(600);
   });
 });
+
+test("a deploy with sagas in flight: old and new build share the table, and each saga ends by the steps it began with", async () => {
+  const { step, keys } = createParticipants();
+  const stall = createStall("old");
+  const oldSteps = [step("charge", { do: stall.do }), step("notify")];
+  const old = aDefinition(oldSteps);
+  const renewed = aDefinition([step("reserve"), step("capture")], {
+    version: 2,
+    earlier: [{ version: 1, steps: [step("charge"), step("notify")] }],
+  });
+  const oldBuild = open(parts, [old]);
+  await oldBuild.start(old, "began-old");
+  await stall.begun;
+  const newBuild = open(await openReplica(), [renewed]);
+  await newBuild.start(renewed, "began-new");
+  await ended("began-new");
+  expect(await rowOf(parts, "began-old")).toMatchObject({ status: "running", step: 0 });
+  const stopped = oldBuild.stop();
+  stall.end();
+  await stopped;
+  await ended("began-old");
+  expect(await newBuild.engine.find(renewed, "began-old")).toMatchObject({ lastDone: "notify" });
+  expect(keys).toEqual(["began-old:charge", "began-new:reserve", "began-new:capture", "began-old:notify"]);
+});
+
+test("a clock that jumps by a day ends no budget and takes no saga from who drives it", async () => {
+  const { step, keys } = createParticipants();
+  let failing = true;
+  const definition = aDefinition([
+    step("reserve", {
+      undo: async () => {},
+      budgetMs: 60_000,
+      do: () => (failing ? Promise.reject(away()) : Promise.resolve({})),
+    }),
+  ]);
+  const subjects = ["jump-1", "jump-2", "jump-3"];
+  await open(parts, [definition]).start(definition, ...subjects);
+  open(await openReplica(), [definition]);
+  await eventually(() => expect(keys.length).toBeGreaterThan(5));
+  await parts.database.shiftClock(24 * 3_600_000);
+  const before = keys.length;
+  await eventually(() => expect(keys.length).toBeGreaterThan(before + 2));
+  failing = false;
+  for (const subject of subjects) await ended(subject, "completed", 8_000);
+  expect(keys.filter((key) => key.endsWith(":undo"))).toEqual([]);
+});
