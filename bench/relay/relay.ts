@@ -40,7 +40,8 @@ export async function run(args: readonly string[]): Promise<void> {
     const db = await openDatabase(stores.postgres.url, dataDir, log);
     const nats = await connectNats({ url: stores.nats.url, name: "bench", log });
     await ensureStream(nats, { name: stream, subjects: "bench.orders.v1.*" });
-    const markdown = await measure({ db, nats, log }, Number(values.events), Number(values.runs));
+    const plan = { events: Number(values.events), runs: Number(values.runs), flags: args.join(" ") };
+    const markdown = await measure({ db, nats, log }, plan);
     console.log(markdown);
     if (values.out) writeFileSync(values.out, markdown);
     await nats.close();
@@ -57,7 +58,14 @@ interface Bench {
   readonly log: Logger;
 }
 
-async function measure(bench: Bench, events: number, runs: number): Promise<string> {
+interface Plan {
+  readonly events: number;
+  readonly runs: number;
+  /** What the benchmark was called with. */
+  readonly flags: string;
+}
+
+async function measure(bench: Bench, { events, runs, flags }: Plan): Promise<string> {
   const relayed: number[] = [];
   const bare: number[] = [];
   for (let turn = 0; turn < runs; turn += 1) {
@@ -79,7 +87,7 @@ async function measure(bench: Bench, events: number, runs: number): Promise<stri
     "",
     `- Machine: ${cpus().length} × ${cpus()[0]?.model.trim()}; Node ${process.version}; fsync on`,
     `- Plan: ${runs} runs, medians`,
-    "- Repeat: `npm ci && npm run bench -- relay --out bench/results/relay.md`",
+    `- Repeat: \`npm ci && npm run bench -- relay ${flags}\``,
     "",
     "| | events per second |",
     "| --- | --- |",
