@@ -2,6 +2,7 @@ import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { rpc } from "#kit/service/handlers.ts";
 import { defineService, run } from "#kit/service/service.ts";
 import { readConfig } from "./config.ts";
+import { paymentReconciliations } from "./reconciliations.ts";
 import { finishAbandonedRefunds } from "./refund-truth.ts";
 import { paymentsRpc } from "./rpc.ts";
 import { createStripeProcessor } from "./stripe/stripe-processor.ts";
@@ -23,6 +24,7 @@ export const payments = defineService({
     const webhookSecret = config.cardProcessorWebhookSecret;
     return {
       rpcs: [rpc(PaymentsService, paymentsRpc({ db, processor, underWay, webhookSecret }))],
+      reconciliations: paymentReconciliations(db),
       jobs: [
         { name: "finish-refunds", everyMs: 30_000, run: () => finishAbandonedRefunds({ db, processor }) },
       ],
