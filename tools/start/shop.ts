@@ -36,8 +36,14 @@ const STOP_WITHIN_MS = 15_000;
  * Room for young objects, in MB. What an order touches outlives a small one, so that collecting takes a tenth of a busy process'
  * time; a large one costs memory wherever seeding has filled it once.
  */
-const YOUNG_MB = { busy: 16, usual: 8 };
-const BUSY: ReadonlySet<string> = new Set(["orders", "payments", "shipping", "gateway"]);
+const YOUNG_MB: Readonly<Record<string, number>> = {
+  orders: 32,
+  payments: 32,
+  gateway: 16,
+  shipping: 16,
+  inventory: 16,
+};
+const USUAL_YOUNG_MB = 8;
 const MAX_LOG_BYTES = 20_000_000;
 
 const PREPARE_STORE = { postgres: preparePostgres, nats: prepareNats, redis: prepareRedis };
@@ -109,7 +115,7 @@ function processLaunch(
   return {
     name,
     command: process.execPath,
-    args: [`--max-semi-space-size=${BUSY.has(name) ? YOUNG_MB.busy : YOUNG_MB.usual}`, main],
+    args: [`--max-semi-space-size=${YOUNG_MB[name] ?? USUAL_YOUNG_MB}`, main],
     cwd: REPOSITORY,
     env: { ...inheritedEnv(), ...place, ...env },
     logPath,
