@@ -1,7 +1,8 @@
-// `npm run bench -- orders` or `npm run bench -- relay`; flags after the name go to the benchmark.
+// `npm run bench -- orders`, `relay` or `consume`; flags after the name go to the benchmark.
 
 const [name, ...args] = process.argv.slice(2);
 const benchmarks: Record<string, () => Promise<{ run(args: readonly string[]): Promise<void> }>> = {
+  consume: () => import("./consume/consume.ts"),
   orders: () => import("./orders/orders.ts"),
   relay: () => import("./relay/relay.ts"),
 };

@@ -7,7 +7,7 @@ import { eventually } from "#kit/testing/testing.ts";
 import { writePortsFile } from "../tools/start/ports-file.ts";
 import { urlOf } from "../tools/start/processes.ts";
 import { shopFolder } from "../tools/start/shop-folder.ts";
-import { setAside } from "./operator-routes.ts";
+import { leaveEarly, setAside } from "./operator-routes.ts";
 import { compileCacheDir } from "./processes.ts";
 import { buy, followToEnd, openShop, placeOrder, readOrder } from "./shop.ts";
 
@@ -66,6 +66,28 @@ describe("dead letters", () => {
     for (const fact of [deadLetterId, "inventory", "waiting"]) expect(stdout).toContain(fact);
     const json = await souk(["dlq", "show", deadLetterId, "--json"]);
     expect(json.entries()).toMatchObject([{ service: "inventory", deadLetterId }]);
+  });
+
+  test("are replayed, which tells what became of them, and discarded with a reason", async () => {
+    const replayed = await souk(["dlq", "replay", deadLetterId]);
+    expect([replayed.code, replayed.stderr]).toEqual([0, ""]);
+    expect(replayed.stdout).toMatch(/^outcome +already-applied\n.*status +replayed/s);
+    const again = await souk(["dlq", "discard", deadLetterId, "--why", "a test"]);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("DEAD_LETTER_SETTLED")]);
+    const other = await setAside(shop());
+    const discarded = await souk(["dlq", "discard", other, "--why", "a test", "--json"]);
+    expect(discarded.entries()).toMatchObject([{ status: "DEAD_LETTER_STATUS_DISCARDED" }]);
+    const all = await souk(["dlq", "replay-all", "--json"]);
+    expect(all.entries()).toContainEqual({ service: "inventory", replayed: 0, failed: 0, remaining: 0 });
+  });
+
+  test("are not the only events that wait: those that came too early are listed, and let go", async () => {
+    const eventId = await leaveEarly(shop());
+    const listed = await souk(["dlq", "parked"]);
+    expect(listed.stdout).toContain(eventId);
+    const consumer = "inventory_souk_orders_v1";
+    const skipped = await souk(["dlq", "skip", eventId, "--consumer", consumer, "--why", "a test", "--json"]);
+    expect(skipped.entries()).toEqual([{ service: "inventory", released: 1 }]);
   });
 });
 

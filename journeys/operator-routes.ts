@@ -16,16 +16,44 @@ export async function park({ processes }: Shop): Promise<string> {
   return sagaId;
 }
 
-/** Leaves a dead letter with inventory. */
-export async function setAside({ processes }: Shop): Promise<string> {
-  const deadLetterId = newId("letter");
-  const columns = `dead_letter_id, consumer, event_id, payload_digest, stream, subject, event_type, aggregate_id,
-    aggregate_version, reason, message, deliveries, headers, payload, created_at`;
-  const values = `'${deadLetterId}', 'inventory_souk_orders_v1', '', '', '', '', '', '', 0, 'R', 'M', 1, '{}', '', now()`;
-  const { ownerUrl } = processes.databases.inventory ?? { ownerUrl: "" };
-  await runSql(ownerUrl, `insert into kit.dead_letters (${columns}) values (${values})`);
+const consumer = "inventory_souk_orders_v1";
+
+/** Leaves a dead letter with inventory: of an event that took effect before, so that replaying it is harmless. */
+export async function setAside(shop: Shop): Promise<string> {
+  const [deadLetterId, eventId] = [newId("letter"), crypto.randomUUID()];
+  const type = "souk.orders.v1.OrderConfirmed";
+  const headers = {
+    "ce-id": eventId,
+    "ce-type": type,
+    "ce-subject": "order_1",
+    "ce-time": "2026-01-02T03:04:05Z",
+    "souk-aggregate-version": "2",
+  };
+  await asInventory(
+    shop,
+    `insert into kit.inbox (consumer, event_id) values ('${consumer}', '${eventId}');
+     insert into kit.dead_letters (dead_letter_id, consumer, event_id, digest, stream, subject, event_type, aggregate_id,
+       aggregate_version, reason, message, deliveries, headers, payload, created_at)
+     values ('${deadLetterId}', '${consumer}', '${eventId}', '', 'souk_orders_v1', '${type}', '${type}', 'order_1', 2,
+       'INTERNAL', 'Broken.', 1, '${JSON.stringify(headers)}', '', now())`,
+  );
   return deadLetterId;
 }
+
+/** Leaves an event with inventory that waits for another. */
+export async function leaveEarly(shop: Shop): Promise<string> {
+  const eventId = crypto.randomUUID();
+  await asInventory(
+    shop,
+    `insert into kit.parked_events (consumer, event_id, aggregate_id, aggregate_version, previous_version, stream, subject,
+       headers, payload, parked_at, next_attempt_at)
+     values ('${consumer}', '${eventId}', '${eventId}', 9, 8, 's', 's', '{}', '', now(), now())`,
+  );
+  return eventId;
+}
+
+const asInventory = ({ processes }: Shop, sql: string) =>
+  runSql(processes.databases.inventory?.ownerUrl ?? "", sql);
 
 const compensate = { resolution: "SAGA_RESOLUTION_COMPENSATE", why: "A test." };
 
@@ -47,6 +75,50 @@ export const operatorCases: RouteCases = {
       path: `/v1/ops/orders/dead-letters/letter_${unknownId}`,
       token: staff.token,
     })),
+  },
+  "POST /v1/ops/{service}/dead-letters/{dead_letter_id}:replay": {
+    success: ok(async (scene) => {
+      const deadLetterId = await setAside(scene.shop);
+      return asStaff(scene, `/v1/ops/inventory/dead-letters/${deadLetterId}:replay`, {});
+    }),
+    refusal: refused(404, "DEAD_LETTER_NOT_FOUND", (scene) =>
+      asStaff(scene, `/v1/ops/orders/dead-letters/letter_${unknownId}:replay`, {}),
+    ),
+  },
+  "POST /v1/ops/{service}/dead-letters:replay": {
+    success: ok((scene) => asStaff(scene, "/v1/ops/catalog/dead-letters:replay", {})),
+    refusal: refused(404, "SERVICE_UNKNOWN", (scene) =>
+      asStaff(scene, "/v1/ops/laundry/dead-letters:replay", {}),
+    ),
+  },
+  "POST /v1/ops/{service}/dead-letters/{dead_letter_id}:discard": {
+    success: ok(async (scene) => {
+      const deadLetterId = await setAside(scene.shop);
+      return asStaff(scene, `/v1/ops/inventory/dead-letters/${deadLetterId}:discard`, { why: "A test." });
+    }),
+    refusal: refused(400, "VALIDATION_FAILED", (scene) =>
+      asStaff(scene, `/v1/ops/inventory/dead-letters/${scene.deadLetterId}:discard`, {}),
+    ),
+  },
+  "GET /v1/ops/{service}/parked-events": {
+    success: ok(({ staff }) => ({ path: "/v1/ops/inventory/parked-events", token: staff.token })),
+    refusal: refused(403, "SCOPE_MISSING", ({ buyer }) => ({
+      path: "/v1/ops/inventory/parked-events",
+      token: buyer.token,
+    })),
+  },
+  "POST /v1/ops/{service}/parked-events/{event_id}:skip-missing": {
+    success: ok(async (scene) => {
+      const eventId = await leaveEarly(scene.shop);
+      const body = { consumer, why: "A test." };
+      return asStaff(scene, `/v1/ops/inventory/parked-events/${eventId}:skip-missing`, body);
+    }),
+    refusal: refused(404, "PARKED_EVENT_NOT_FOUND", (scene) =>
+      asStaff(scene, `/v1/ops/inventory/parked-events/${crypto.randomUUID()}:skip-missing`, {
+        consumer,
+        why: "A test.",
+      }),
+    ),
   },
   "POST /v1/ops/{service}/reconciliations/{reconciliation}:run": {
     success: ok((scene) => asStaff(scene, "/v1/ops/orders/reconciliations/stuck-sagas:run", {})),

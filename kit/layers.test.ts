@@ -19,7 +19,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   },
   {
     outbox: ["relay", "republish", "too-early"],
-    inbox: ["consume", "dead-letters"],
+    inbox: ["consume", "dead-letters", "group", "park", "replay"],
     idempotency: ["forget"],
   },
   { saga: ["definition", "forget", "operations", "watch"], reconciliation: ["definition"] },

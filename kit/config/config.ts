@@ -175,6 +175,8 @@ export interface ServiceConfig extends ProcessConfig {
   readonly clientSecret: Secret;
   /** EVENT_PREFIX: first token of NATS subjects and streams, default souk; tests set their own. */
   readonly eventPrefix: string;
+  /** EVENT_ACK_WAIT_MS, default 30 000: how long a dead replica's events lie before they are offered again. */
+  readonly eventAckWaitMs: number;
   /** SAGA_LEASE_MS, default 10 000: how long a dead replica's sagas lie before another takes them over. */
   readonly sagaLeaseMs: number;
   /** RECONCILIATION_GRACE_MS, default 60 000: how long a record must have been at rest before it is compared. */
@@ -199,6 +201,7 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
     clientId: reader.text("CLIENT_ID"),
     clientSecret: reader.secret("CLIENT_SECRET"),
     eventPrefix: reader.text("EVENT_PREFIX", "souk"),
+    eventAckWaitMs: reader.integer("EVENT_ACK_WAIT_MS", { default: 30_000, min: 100, max: 600_000 }),
     sagaLeaseMs: reader.integer("SAGA_LEASE_MS", { default: 10_000, min: 100, max: 600_000 }),
     reconciliationGraceMs: reader.integer("RECONCILIATION_GRACE_MS", {
       default: 60_000,

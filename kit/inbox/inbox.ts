@@ -1,8 +1,9 @@
 /**
  * Inbox: an event's effect is applied once by each consumer, however often the event is delivered.
  *
- * Guarantee: the inbox row is inserted in the transaction of the effect; the event is acknowledged after COMMIT. Events of one
- * aggregate are applied in the order in which they arrive; different aggregates side by side.
+ * Guarantees: the inbox row is inserted in the transaction of the effect; the event is acknowledged after COMMIT. Events of one
+ * aggregate are applied in the order of their versions, different aggregates side by side. What cannot be applied is set aside
+ * as a dead letter and stops nothing but its own aggregate.
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { Transaction } from "#kit/postgres/postgres.ts";
@@ -30,6 +31,11 @@ export interface EventContext {
 
 /** How a service reacts to an event. */
 export interface Reaction<D extends DescMessage, Prepared = undefined> {
+  /**
+   * The reaction comes to the same in whatever order an aggregate's events arrive. Default false: events that claim their place
+   * are then applied in it, which means hearing the whole stream, and a row per aggregate.
+   */
+  readonly anyOrder?: boolean;
   /** May call out; no transaction is open. Runs again with each delivery. */
   prepare?(event: MessageShape<D>, context: EventContext): Promise<Prepared>;
   /** Local; in one transaction with the inbox row. */
@@ -39,6 +45,7 @@ export interface Reaction<D extends DescMessage, Prepared = undefined> {
 /** An event and the reaction to it, with the types put aside so that different ones fit in one list. */
 export interface Consumer {
   readonly event: DescMessage;
+  readonly anyOrder: boolean;
   readonly prepare: ((event: unknown, context: EventContext) => Promise<unknown>) | undefined;
   readonly apply: (
     tx: Transaction,
@@ -55,6 +62,7 @@ export function on<D extends DescMessage, Prepared = undefined>(
 ): Consumer {
   return {
     event,
+    anyOrder: reaction.anyOrder ?? false,
     prepare: reaction.prepare as Consumer["prepare"],
     apply: reaction.apply as Consumer["apply"],
   };

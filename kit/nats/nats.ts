@@ -34,8 +34,13 @@ export interface Nats {
 const maxAgeMs = 7 * 24 * 60 * 60 * 1_000;
 /** The server forgets message ids after this time: the inbox is the guarantee, this only saves work. */
 const duplicateWindowMs = 120_000;
-/** How long a consumer may work on an event before the server offers it again. */
-export const ackWaitMs = 30_000;
+/** How long a consumer may work on an event before the server offers it again, in milliseconds. */
+const ackWaitMs = 30_000;
+/**
+ * So often the server offers an event at most. Consumers give up long before; this is for those whose process does not live to do
+ * so, and it leaves room for innocents that were in such a process' hands.
+ */
+const maxDeliver = 50;
 const maxAckPending = 1_000;
 const closeTimeoutMs = 5_000;
 const connectWithinMs = 10_000;
@@ -108,20 +113,29 @@ export async function ensureStream(nats: Nats, stream: { readonly name: string; 
   });
 }
 
+/** A durable pull consumer. */
+export interface ConsumerSpec {
+  readonly stream: string;
+  readonly name: string;
+  readonly filter: string;
+  /** Default 30,000. */
+  readonly ackWaitMs?: number;
+  /** Default 50; -1 for no bound. */
+  readonly maxDeliver?: number;
+}
+
 /**
  * Creates or updates a durable consumer and returns it. A new one starts at the stream's beginning, so that a service
  * added today still hears what is kept of yesterday.
  */
-export async function ensureConsumer(
-  nats: Nats,
-  consumer: { readonly stream: string; readonly name: string; readonly filter: string },
-): Promise<Consumer> {
+export async function ensureConsumer(nats: Nats, consumer: ConsumerSpec): Promise<Consumer> {
   const config = {
     durable_name: consumer.name,
     filter_subject: consumer.filter,
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
-    ack_wait: nanos(ackWaitMs),
+    ack_wait: nanos(consumer.ackWaitMs ?? ackWaitMs),
+    max_deliver: consumer.maxDeliver ?? maxDeliver,
     max_ack_pending: maxAckPending,
   };
   const found = await nats.manager.consumers.info(consumer.stream, consumer.name).catch(() => undefined);

@@ -14,6 +14,11 @@ import { insertEvents } from "./statements.ts";
 export interface Announcement {
   /** The aggregate's version after the change, counted from 1: consumers order by it. */
   readonly aggregateVersion: bigint | number;
+  /**
+   * The version of the event announced before this one about the same aggregate, 0 for its first. Consumers keep this order. Left
+   * out where nobody knows it: the event is then applied as it comes.
+   */
+  readonly previousVersion?: bigint | number;
   /** Ties the event to the request that led to it. */
   readonly correlationId: string;
   /** The event or command that caused this one. */
@@ -116,6 +121,7 @@ function toRow<D extends DescMessage>(
     "content-type": "application/protobuf",
     "souk-aggregate": name.aggregate,
     "souk-aggregate-version": String(about.aggregateVersion),
+    ...(about.previousVersion !== undefined && { "souk-previous-version": String(about.previousVersion) }),
     "x-correlation-id": about.correlationId,
     ...(about.causationId && { "x-causation-id": about.causationId }),
     ...(about.traceparent && { traceparent: about.traceparent }),

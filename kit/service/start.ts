@@ -74,7 +74,14 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
     await loops.ended;
   });
   const { consumers = [] } = wiring;
-  const operations = operationRpcs({ service: definition.name, db, engine, reconciler, consumers });
+  const operations = operationRpcs({
+    service: definition.name,
+    db,
+    engine,
+    reconciler,
+    consumers,
+    eventPrefix: config.eventPrefix,
+  });
   const server = createRpcServer({
     host: config.host,
     port: config.port,
@@ -194,7 +201,19 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
   const consumers = wiring.consumers ?? [];
   const service = definition.name;
   loops.push(
-    runConsumers({ service, consumers, prefix: config.eventPrefix, db, nats, log, metrics }, signal),
+    runConsumers(
+      {
+        service,
+        consumers,
+        prefix: config.eventPrefix,
+        db,
+        nats,
+        log,
+        metrics,
+        limits: { ackWaitMs: config.eventAckWaitMs },
+      },
+      signal,
+    ),
   );
   // In an object, since an async function would wait for a promise that it returns.
   return { ended: Promise.all(loops) };

@@ -86,6 +86,10 @@ export interface Metrics {
   readonly outboxHorizonAgeSeconds: GaugeHandle;
   /** consumer_pending_messages. */
   consumerPending(consumer: string): GaugeHandle;
+  /** dead_letters_waiting. */
+  deadLettersWaiting(consumer: string): GaugeHandle;
+  /** parked_events. */
+  parkedEvents(consumer: string): GaugeHandle;
   /** sagas_in_flight. */
   sagasInFlight(saga: string): GaugeHandle;
   /** sagas_oldest_step_age_seconds: since when the slowest saga in flight has made no step. */
@@ -123,6 +127,8 @@ export function createMetrics(): Metrics {
   const requests = counter("http_server_requests_total", "HTTP requests answered", "route", "status");
   const requestSeconds = duration("http_server_duration_seconds", "Time from request to answer", "route");
   const consumers = gauge("consumer_pending_messages", "Events a consumer has yet to apply", "consumer");
+  const letters = gauge("dead_letters_waiting", "Events set aside that wait for an operator", "consumer");
+  const early = gauge("parked_events", "Events that wait for an earlier version", "consumer");
   const oldestSteps = gauge("sagas_oldest_step_age_seconds", "Age of the oldest step under way", "saga");
   const findings = gauge("reconciliation_findings_open", "Records that disagree", "reconciliation");
   const compared = gauge(
@@ -151,6 +157,8 @@ export function createMetrics(): Metrics {
       "For how long one transaction, in whichever database of the server, has kept newer events waiting",
     ),
     consumerPending: cacheByOne((consumer) => consumers.labels(consumer)),
+    deadLettersWaiting: cacheByOne((consumer) => letters.labels(consumer)),
+    parkedEvents: cacheByOne((consumer) => early.labels(consumer)),
     sagasInFlight: cacheByOne((saga) => sagas.labels(saga)),
     sagasOldestStepAgeSeconds: cacheByOne((saga) => oldestSteps.labels(saga)),
     reconciliationFindingsOpen: cacheByOne((name) => findings.labels(name)),

@@ -10,6 +10,8 @@ import { testEnvironment } from "./testing.ts";
 export interface ForeignEvent<D extends DescMessage> {
   readonly message: MessageInitShape<D>;
   readonly aggregateVersion: number;
+  /** The version that is to be applied before; unclaimed where unset. */
+  readonly previousVersion?: number | undefined;
   /** The same id again is the same event again. */
   readonly eventId?: string;
 }
@@ -29,7 +31,7 @@ export async function connectForeignEvents(prefix: string): Promise<ForeignEvent
     async publish(desc, events) {
       const name = eventName(desc, prefix);
       await Promise.all(
-        events.map(({ message, aggregateVersion, eventId = newUuid() }) => {
+        events.map(({ message, aggregateVersion, previousVersion, eventId = newUuid() }) => {
           const full = create(desc, message);
           const headers = natsHeaders();
           headers.set("ce-id", eventId);
@@ -37,6 +39,7 @@ export async function connectForeignEvents(prefix: string): Promise<ForeignEvent
           headers.set("ce-subject", String((full as unknown as Record<string, unknown>)[name.idProperty]));
           headers.set("ce-time", new Date().toISOString());
           headers.set("souk-aggregate-version", String(aggregateVersion));
+          if (previousVersion !== undefined) headers.set("souk-previous-version", String(previousVersion));
           headers.set("x-correlation-id", eventId);
           return nats.jetstream.publish(name.subject, toBinary(desc, full), { headers });
         }),

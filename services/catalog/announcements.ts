@@ -18,12 +18,12 @@ export interface Announcing {
 /** The product was added. */
 export function announceCreated({ tx, cause }: Announcing, product: Product) {
   const event = { productId: product.productId, product: toProductMessage(product) };
-  announce(tx, ProductCreatedSchema, event, { ...cause, aggregateVersion: product.version });
+  announce(tx, ProductCreatedSchema, event, { ...cause, ...placeOf(product) });
 }
 
 /** The product went off sale. */
 export function announceArchived({ tx, cause }: Announcing, { productId, version }: Product) {
-  announce(tx, ProductArchivedSchema, { productId }, { ...cause, aggregateVersion: version });
+  announce(tx, ProductArchivedSchema, { productId }, { ...cause, ...placeOf({ version }) });
 }
 
 /** What a change meant, each with its own version. */
@@ -33,7 +33,7 @@ export function announceChanges(announcing: Announcing, product: Product, events
 
 function announceChange({ tx, cause }: Announcing, product: Product, event: ProductEvent) {
   const { productId } = product;
-  const about = { ...cause, aggregateVersion: event.version };
+  const about = { ...cause, ...placeOf(event) };
   if (event.kind === "updated") {
     announce(tx, ProductUpdatedSchema, { productId, product: toProductMessage(product) }, about);
     return;
@@ -42,3 +42,9 @@ function announceChange({ tx, cause }: Announcing, product: Product, event: Prod
   const newPrice = toMoneyMessage(event.newPrice);
   announce(tx, PriceChangedSchema, { productId, oldPrice, newPrice }, about);
 }
+
+/** Each version of a product is announced by one event. */
+const placeOf = ({ version }: { readonly version: bigint }) => ({
+  aggregateVersion: version,
+  previousVersion: version - 1n,
+});

@@ -10,8 +10,10 @@ export function catalogConsumers({ products }: { readonly products: ProductCache
     const productId = await noteAvailability(tx, { sku, inStock, stockVersion: context.aggregateVersion });
     if (productId !== undefined) products.forgetAfterCommit(tx, productId);
   };
+  // The newest version is kept, whichever comes last.
+  const anyOrder = true;
   return [
-    on(StockLowSchema, { apply: (tx, { sku }, context) => note(tx, sku, false, context) }),
-    on(StockReplenishedSchema, { apply: (tx, { sku }, context) => note(tx, sku, true, context) }),
+    on(StockLowSchema, { anyOrder, apply: (tx, { sku }, context) => note(tx, sku, false, context) }),
+    on(StockReplenishedSchema, { anyOrder, apply: (tx, { sku }, context) => note(tx, sku, true, context) }),
   ];
 }

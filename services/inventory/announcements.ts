@@ -52,7 +52,9 @@ const toEvent = ({ reservationId, orderId, lines }: Reservation) => ({
   lines: [...lines],
 });
 
+/** Each version of a reservation is announced by one event. */
 const about = (cause: Cause, { version }: Reservation): Announcement => ({
   ...cause,
   aggregateVersion: version,
+  previousVersion: version - 1n,
 });

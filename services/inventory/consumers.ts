@@ -11,6 +11,8 @@ export function inventoryConsumers({ log }: { readonly log: Logger }): Consumer[
   const commits = createOrderCommits();
   return [
     on(OrderConfirmedSchema, {
+      // An order is confirmed once.
+      anyOrder: true,
       async apply(tx, { orderId, reservationId }, context) {
         const announcing = { tx, cause: causeOf(context) };
         const order = { orderId, reservationId };

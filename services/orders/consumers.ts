@@ -9,6 +9,7 @@ import type { Pricing } from "./pricing.ts";
 /** Drops what is remembered of a product when it changes, so that the next order is priced anew. */
 export function orderConsumers({ forget }: Pricing): readonly Consumer[] {
   const dropped = {
+    anyOrder: true,
     prepare: ({ productId }: { productId: string }) => forget(productId),
     apply: async () => {},
   };

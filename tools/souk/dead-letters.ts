@@ -1,37 +1,33 @@
 // `souk dlq …`
 
-import { toJson } from "@bufbuild/protobuf";
+import { DeadLetterService, DeadLetterStatusSchema } from "#gen/souk/ops/v1/ops_pb.ts";
+import type { Command } from "./command.ts";
 import {
-  type DeadLetter,
-  type DeadLetterAction,
-  DeadLetterSchema,
-  DeadLetterService,
-  DeadLetterStatusSchema,
-} from "#gen/souk/ops/v1/ops_pb.ts";
-import type { Command, Report } from "./command.ts";
-import type { Desk } from "./desk.ts";
-import { toEntry } from "./entries.ts";
-import { limitFlag, readLimit, readPages, readWord, wordFor, wordsOf } from "./listing.ts";
-import { askServices, findAtServices, readService, serviceFlag } from "./services.ts";
-import { type Columns, drawFacts, drawJson, drawTable, drawTime } from "./words.ts";
+  type DeadLetterRow,
+  deadLetterEntry,
+  deadLetterStatus,
+  findDeadLetter,
+  reportDeadLetter,
+} from "./dead-letter-report.ts";
+import { limitFlag, readLimit, readPages, readWord, wordsOf } from "./listing.ts";
+import { parkedEventCommands } from "./parked-events.ts";
+import { replayCommands } from "./replays.ts";
+import { askServices, readService, serviceFlag } from "./services.ts";
+import { type Columns, drawTable, drawTime } from "./words.ts";
 
 const methods = DeadLetterService.method;
 
-type Row = { service: string; letter: DeadLetter };
-
-const columns: Columns<Row> = {
+const columns: Columns<DeadLetterRow> = {
   Service: ({ service }) => service,
   "Dead letter": ({ letter }) => letter.deadLetterId,
   Consumer: ({ letter }) => letter.consumer,
   Event: ({ letter }) => letter.eventType,
   About: ({ letter }) => letter.aggregateId,
-  Status: ({ letter }) => statusOf(letter),
+  Status: ({ letter }) => deadLetterStatus(letter),
   Reason: ({ letter }) => letter.reason,
   Deliveries: ({ letter }) => letter.deliveries,
   "Set aside": ({ letter }) => drawTime(letter.createdAt),
 };
-
-const statusOf = ({ status }: DeadLetter) => wordFor(DeadLetterStatusSchema, status);
 
 const list: Command = {
   name: "dlq list",
@@ -60,7 +56,11 @@ const list: Command = {
       const rows = answers.flatMap(({ service: name, answer }) =>
         answer.map((letter) => ({ service: name, letter })),
       );
-      return { text: drawTable(columns, rows, "No such dead letter."), entries: rows.map(entryOf), refusals };
+      return {
+        text: drawTable(columns, rows, "No such dead letter."),
+        entries: rows.map(deadLetterEntry),
+        refusals,
+      };
     };
   },
 };
@@ -72,55 +72,9 @@ const show: Command = {
   summary: "Shows one dead letter with its event and history.",
   prepare(input) {
     const [service, deadLetterId = ""] = [readService(input), input.operands[0]];
-    return async (desk) => report(await find(desk, service, deadLetterId));
+    return async (desk) => reportDeadLetter(await findDeadLetter(desk, service, deadLetterId));
   },
 };
 
 /** The commands about dead letters. */
-export const deadLetterCommands: readonly Command[] = [list, show];
-
-async function find(desk: Desk, service: string | undefined, deadLetterId: string): Promise<Row> {
-  const found = await findAtServices(desk, service, async (name) => {
-    const { deadLetter } = await desk.ask(methods.getDeadLetter, { service: name, deadLetterId });
-    return given(deadLetter);
-  });
-  return { service: found.service, letter: found.answer };
-}
-
-function given(letter: DeadLetter | undefined): DeadLetter {
-  if (letter) return letter;
-  throw new Error("the shop answered without a dead letter");
-}
-
-const historyColumns: Columns<DeadLetterAction> = {
-  When: ({ at }) => drawTime(at),
-  Who: ({ actor }) => actor,
-  What: ({ action }) => action,
-  Detail: ({ detail }) => detail,
-};
-
-function report(row: Row): Report {
-  const { service, letter } = row;
-  const facts = drawFacts({
-    "dead letter": letter.deadLetterId,
-    service,
-    status: statusOf(letter),
-    consumer: letter.consumer,
-    event: `${letter.eventType} ${letter.eventId}`.trim(),
-    about: letter.aggregateId === "" ? "" : `${letter.aggregateId}, version ${letter.aggregateVersion}`,
-    reason: letter.reason,
-    message: letter.message,
-    deliveries: letter.deliveries,
-    "set aside": drawTime(letter.createdAt),
-  });
-  const parts = [
-    facts,
-    Object.keys(letter.headers).length > 0 ? drawFacts(letter.headers) : "",
-    drawJson(letter.eventJson),
-    letter.history.length > 0 ? drawTable(historyColumns, letter.history, "") : "",
-  ];
-  const text = parts.filter((part) => part !== "").join("\n\n");
-  return { text, entries: [entryOf(row)], refusals: [] };
-}
-
-const entryOf = ({ service, letter }: Row) => toEntry(service, toJson(DeadLetterSchema, letter));
+export const deadLetterCommands: readonly Command[] = [list, show, ...replayCommands, ...parkedEventCommands];

@@ -40,6 +40,8 @@ test.each([
   ["dlq list --limit 1e3", "--limit is a whole number"],
   ["dlq list --gateway shop:8080", "--gateway is an address"],
   ["dlq show", "DEAD_LETTER_ID is missing"],
+  ["dlq discard x", "--why is missing"],
+  ["dlq skip x --why so", "--consumer is missing"],
   ["reconcile Orders!", "a service is named in small letters"],
   ["reconcile all all --grace-ms soon", "--grace-ms is a whole number"],
   ["saga resolve", "SAGA_ID is missing"],
@@ -71,6 +73,7 @@ test("the help names every command, and each command has its own", () => {
 const words: Readonly<Record<string, string>> = {
   DEAD_LETTER_ID: letter,
   SAGA_ID: "saga_01hzy3v8q0e9wb0c1a2d3f4g5h",
+  EVENT_ID: "01a1fe7c-a303-754b-a5ea-0187d2617bdb",
   "[SERVICE]": "orders",
   "[COMPARISON]": "all",
 };
@@ -95,6 +98,8 @@ async function askedBy(line: string): Promise<string[]> {
 const needed: Readonly<Record<string, string>> = {
   "saga resolve": "--as compensate --why because",
   "outbox republish": "--since 1h",
+  "dlq discard": "--why because",
+  "dlq skip": "--consumer inventory_souk_orders_v1 --why because",
 };
 
 test("every operators' call that the gateway passes on has a command", async () => {

@@ -108,22 +108,6 @@ describe("an event", () => {
     await nothingLeft();
   });
 
-  test("that cannot be read is handed back and does not hold up the others", async () => {
-    consume([count]);
-    await publishLow(low("READABLE"));
-    await stands("READABLE", 1n);
-    const [message] = await parts.published();
-    const headers = message?.headers;
-    if (!message || !headers) return expect.unreachable();
-    await parts.nats.jetstream.publish(message.subject, new Uint8Array([0xff, 0xff]), { headers });
-    await publishLow(low("READABLE"));
-    await stands("READABLE", 2n);
-    await eventually(async () =>
-      expect(await durable()).toMatchObject({ num_pending: 0, num_ack_pending: 1 }),
-    );
-    expect((await durable()).num_redelivered).toBeLessThanOrEqual(1);
-  });
-
   test("of a type that nothing reacts to is acknowledged", async () => {
     const ignore = on(StockReservedSchema, { apply: async () => {} });
     consume([count, ignore]);

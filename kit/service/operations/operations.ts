@@ -24,6 +24,8 @@ export interface OperationParts {
   readonly engine: SagaEngine;
   readonly reconciler: Reconciler;
   readonly consumers: readonly Consumer[];
+  /** Root of the subjects. */
+  readonly eventPrefix: string;
 }
 
 /** The operators' RPCs of a service. A request that names another service is refused: it came to the wrong place. */
