@@ -2,7 +2,9 @@ import { statement } from "#kit/postgres/postgres.ts";
 
 // In all of these, `for update` in SKU order comes before the update: an update by itself locks in whatever order the plan
 // has, and two orders over the same SKUs would wait for each other. After a wait it also sees the newest row, so the
-// decision and the change are about the same pieces.
+// decision and the change are about the same pieces. The update itself meets the row as it was when the statement began, and
+// checks its constraint on that, before it turns to the newest: `least` and `greatest` keep an outdated row from failing the check.
+// They never bite on the newest, about which was decided.
 
 /** $1 order, $2 reservation, $3 SKUs in order, $4 quantities, $5 lifetime in ms. All lines or, naming the SKU, none. */
 export const insertReservation = statement(
@@ -18,7 +20,8 @@ export const insertReservation = statement(
      where locked.enough is not true order by wanted.sku limit 1
    ),
    taken as (
-     update stock set reserved = stock.reserved + locked.quantity, version = version + 1, updated_at = clock.time
+     update stock set reserved = least(stock.reserved + locked.quantity, stock.on_hand), version = version + 1,
+       updated_at = clock.time
      from locked, clock where stock.sku = locked.sku and not exists (select from short)
      returning stock.sku, stock.on_hand - stock.reserved as available, -locked.quantity as delta,
        stock.low_threshold, stock.version
@@ -132,7 +135,8 @@ export const commitReservations = statement(
        coalesce(sum(quantity) filter (where held), 0)::integer as held from sale group by sku
    ),
    sold as (
-     update stock set on_hand = stock.on_hand - total.quantity, reserved = stock.reserved - total.held,
+     update stock set on_hand = greatest(stock.on_hand - total.quantity, stock.reserved - total.held),
+       reserved = stock.reserved - total.held,
        version = version + 1, updated_at = clock.time
      from total, clock where stock.sku = total.sku
      returning stock.sku, stock.on_hand - stock.reserved as available, total.held - total.quantity as delta,

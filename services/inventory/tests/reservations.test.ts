@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
+import { release, reserve } from "../reservation-store.ts";
 import { fromLines, insist, type Lines, openShop, type Shop } from "./shop.ts";
 
 let shop: Shop;
@@ -48,6 +49,29 @@ test("one line that is short leaves all others untouched, and is named", async (
 
 test("a SKU that never had stock is out of stock", async () => {
   await expect(shop.reserve({ "NEVER-1": 1 })).rejects.toEqual(reason("OUT_OF_STOCK", { sku: "NEVER-1" }));
+});
+
+test("while pieces come back as fast as they go, a reservation succeeds or is out of stock, and nothing else", async () => {
+  await shop.receive({ "TIGHT-1": 5 });
+  const { db } = shop.service;
+  const outcomes = new Set<string>();
+  const buyer = async () => {
+    for (let turn = 0; turn < 60; turn += 1) {
+      const wanted = { orderId: newId("order"), reservationId: newId("reservation") };
+      const lines = [{ sku: "TIGHT-1", quantity: 1 }];
+      const outcome = await db
+        .transaction((tx) => reserve(tx, { ...wanted, lines }))
+        .then(
+          () => "reserved",
+          (error: Error & { reason?: string }) => error.reason ?? error.message,
+        );
+      outcomes.add(outcome);
+      await db.transaction((tx) => release(tx, wanted.orderId));
+    }
+  };
+  await Promise.all(Array.from({ length: 14 }, buyer));
+  expect([...outcomes].sort()).toEqual(["OUT_OF_STOCK", "reserved"]);
+  expect(await shop.stockOf("TIGHT-1")).toEqual({ onHand: 5, reserved: 0, available: 5 });
 });
 
 test("200 buyers at once for 50 pieces: 50 get one, 150 do not, and nothing is oversold", async () => {
