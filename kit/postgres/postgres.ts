@@ -103,7 +103,8 @@ function clientOptions({ url, statementTimeoutMs = 5_000 }: DatabaseOptions): pg
 /** The process outlives its connections, whenever they break: while one is made, lent or idle. */
 function openPool(options: DatabaseOptions, own: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool({ ...clientOptions(options), ...own });
-  pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
+  // pg hangs the whole client on the error, keys included.
+  pool.on("error", ({ message }) => options.log.warn({ why: message }, "an idle database connection broke"));
   // The pool itself listens only while a connection is idle; whoever has borrowed it hears of the break by its statement.
   pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
