@@ -3,7 +3,7 @@ import type { Answers, Attempt, Outcome } from "../answers.ts";
 import type { Handle, PlainReply, SandboxReply, SandboxRequest } from "../http.ts";
 import type { Ledger } from "../ledger.ts";
 import { ledgerReply, matchesQuery } from "../ledger-view.ts";
-import { type Accounts, intentOf, refundOf } from "./accounts.ts";
+import { type Accounts, refundOf } from "./accounts.ts";
 import {
   type Announcement,
   type Applied,
@@ -16,7 +16,7 @@ import {
 } from "./commands.ts";
 import type { Config } from "./config.ts";
 import { type Form, parseForm } from "./form.ts";
-import { newId, toWire } from "./payment-intent.ts";
+import { newId } from "./payment-intent.ts";
 import {
   type ErrorBody,
   invalidRequest,
@@ -26,7 +26,7 @@ import {
   unauthorized,
   unknownRoute,
 } from "./problems.ts";
-import { listIntents, listRefunds, searchIntents } from "./queries.ts";
+import { listIntents, listRefunds, retrieveIntent, searchIntents } from "./queries.ts";
 import type { WebhookSender } from "./webhooks.ts";
 
 const FORM_TYPE = "application/x-www-form-urlencoded";
@@ -94,7 +94,7 @@ function get(accounts: Accounts, { path, query }: SandboxRequest): object {
   if (path === "/v1/refunds") return listRefunds(accounts, query);
   const [, version, resource, id, rest] = path.split("/");
   if (version !== "v1" || id === undefined || rest !== undefined) throw unknownRoute("GET", path);
-  if (resource === "payment_intents") return toWire(intentOf(accounts, id));
+  if (resource === "payment_intents") return retrieveIntent(accounts, id, query);
   if (resource === "refunds") return refundOf(accounts, id);
   throw unknownRoute("GET", path);
 }

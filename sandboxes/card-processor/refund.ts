@@ -50,15 +50,18 @@ export function createRefund(intent: PaymentIntent, refundedBefore: number, chos
   };
 }
 
-/** The intent's charge as `charge.refunded` announces it. */
+/** The intent's charge as `charge.refunded` announces it, and as it is shown inside its intent. */
 export function chargeToWire(intent: PaymentIntent, amountRefunded: number): object {
+  const captured = intent.status === "succeeded";
+  // A charge that was released before it was captured counts as refunded, all of it.
+  const refunded = intent.status === "canceled" ? intent.amount : amountRefunded;
   return {
     id: chargeIdOf(intent),
     object: "charge",
     amount: intent.amount,
     amount_captured: intent.amount_received,
-    amount_refunded: amountRefunded,
-    captured: true,
+    amount_refunded: refunded,
+    captured,
     created: intent.created,
     currency: intent.currency,
     livemode: false,
@@ -66,7 +69,7 @@ export function chargeToWire(intent: PaymentIntent, amountRefunded: number): obj
     paid: true,
     payment_intent: intent.id,
     payment_method: intent.payment_method,
-    refunded: amountRefunded === intent.amount_received,
+    refunded: refunded > 0 && refunded === (captured ? intent.amount_received : intent.amount),
     status: "succeeded",
   };
 }

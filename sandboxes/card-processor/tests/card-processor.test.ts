@@ -117,6 +117,44 @@ describe("payment intents through the official client", () => {
     expect(seen).toEqual(ids.toReversed());
   });
 
+  test("an intent shows its charge whole when asked to, also in lists and searches", async () => {
+    const saga = "saga_expand";
+    const refunded = await charge({ capture_method: "automatic", metadata: { saga } });
+    await stripe.refunds.create({ payment_intent: refunded.id, amount: 300 });
+    const held = await charge({ metadata: { saga } });
+    const released = await charge({ metadata: { saga } });
+    await stripe.paymentIntents.cancel(released.id);
+    const uncharged = await stripe.paymentIntents.create({
+      amount: 5,
+      currency: "eur",
+      metadata: { saga },
+    });
+    const chargesOf = (intents: readonly Stripe.PaymentIntent[]) =>
+      intents.map(({ latest_charge: shown }) =>
+        typeof shown === "object" && shown !== null
+          ? [shown.captured, shown.amount_refunded, shown.refunded]
+          : shown,
+      );
+    const expected = [null, [false, 1000, true], [false, 0, false], [true, 300, false]];
+    const expand = ["data.latest_charge"];
+    const listed = await stripe.paymentIntents.list({ limit: 4, expand });
+    expect(listed.data.map(({ id }) => id)).toEqual([uncharged.id, released.id, held.id, refunded.id]);
+    expect(chargesOf(listed.data)).toEqual(expected);
+    const query = `metadata['saga']:'${saga}'`;
+    expect(chargesOf((await stripe.paymentIntents.search({ query, expand })).data)).toEqual(expected);
+    const one = await stripe.paymentIntents.retrieve(refunded.id, { expand: ["latest_charge"] });
+    expect(one.latest_charge).toMatchObject({
+      object: "charge",
+      amount_captured: 1000,
+      amount_refunded: 300,
+    });
+    expect((await stripe.paymentIntents.retrieve(refunded.id)).latest_charge).toBe(refunded.latest_charge);
+    for (const path of ["latest_charge", "data.customer"]) {
+      const refusal = await refusalOf(stripe.paymentIntents.list({ expand: [path] }));
+      expect(refusal).toMatchObject({ statusCode: 400, param: "expand" });
+    }
+  });
+
   test("an intent is found by its metadata", async () => {
     const intent = await charge({ metadata: { saga: "saga_search" } });
     const found = await stripe.paymentIntents.search({ query: "metadata['saga']:'saga_search'" });
