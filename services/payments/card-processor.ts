@@ -24,6 +24,20 @@ export interface CaptureOutcome {
   readonly refusedFor: DeclineReason | undefined;
 }
 
+/** What the processor has on its books about one payment. */
+export interface ProcessorRecord {
+  /** The processor's id of it. */
+  readonly reference: string;
+  /** The authorization's key; undefined for a payment that somebody else asked for. */
+  readonly key: string | undefined;
+  /** `undecided` while the processor itself does not know. */
+  readonly standing: ProcessorTruth["standing"] | "undecided";
+  /** What was taken, where it was; what was asked for otherwise. */
+  readonly amount: Money;
+  /** How much of what was taken was paid back. */
+  readonly refundedMinor: bigint;
+}
+
 /**
  * The card processor, as far as payments needs it. Every method repeats safely with its key. They answer what is true at
  * the processor afterwards, also when that is not what was asked for (a captured payment cannot be released: `taken`).
@@ -39,6 +53,16 @@ export interface CardProcessor {
   find(key: string, deadline: Deadline): Promise<ProcessorTruth | undefined>;
   /** Whether a refund under this key arrived, long after. */
   findRefund(command: ProcessorCommand, deadline: Deadline): Promise<boolean>;
+  /** Its records made within a time, to the second and both ends included, newest first, page by page. */
+  list(
+    within: { readonly from: Date | undefined; readonly to: Date | undefined },
+    deadline: Deadline,
+  ): AsyncIterable<readonly ProcessorRecord[]>;
+  /** One record, by its reference, or, where that is unknown, by its authorization's key; undefined when there is none. */
+  look(
+    name: { readonly key: string | undefined; readonly reference: string | undefined },
+    deadline: Deadline,
+  ): Promise<ProcessorRecord | undefined>;
   /** Closes idle connections. */
   close(): void;
 }

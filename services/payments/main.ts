@@ -24,7 +24,7 @@ export const payments = defineService({
     const webhookSecret = config.cardProcessorWebhookSecret;
     return {
       rpcs: [rpc(PaymentsService, paymentsRpc({ db, processor, underWay, webhookSecret }))],
-      reconciliations: paymentReconciliations(db),
+      reconciliations: paymentReconciliations({ db, processor }),
       jobs: [
         { name: "finish-refunds", everyMs: 30_000, run: () => finishAbandonedRefunds({ db, processor }) },
       ],

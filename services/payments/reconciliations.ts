@@ -1,32 +1,39 @@
 import { lowestId } from "#kit/ids/ids.ts";
 import type { Database } from "#kit/postgres/postgres.ts";
-import { idPages, type Reconciliation, type Verdict } from "#kit/reconciliation/definition.ts";
-import { type LedgerAudit, readLedgerAudits, readPaymentIds } from "./ledger-audit-store.ts";
+import { idPages, type Reconciliation } from "#kit/reconciliation/definition.ts";
+import type { CardProcessor } from "./card-processor.ts";
+import { readPaymentIds } from "./ledger-audit-store.ts";
+import { judgeLedger } from "./reconciliation/ledger.ts";
+import { judgePayments } from "./reconciliation/payments.ts";
+import { judgeStrangers, strangers } from "./reconciliation/strangers.ts";
 
-/** What payments compares within its own walls. */
-export const paymentReconciliations = (db: Database): Reconciliation[] => [
+/** What payments compares, and with whom. */
+export interface PaymentReconciliationParts {
+  readonly db: Database;
+  readonly processor: CardProcessor;
+}
+
+/** What payments compares: its payments with its ledger and with the card processor's, and the processor's with its own. */
+export const paymentReconciliations = (parts: PaymentReconciliationParts): Reconciliation[] => [
   {
     name: "payments-with-ledger",
     everyMs: 60_000,
-    subjects: ({ since }) =>
-      idPages(since ? lowestId("payment", since) : "", (after, limit) => readPaymentIds(db, after, limit)),
-    judge: (paymentIds) => judgeLedger(db, paymentIds),
+    subjects: ({ since }) => paymentIds(parts, since),
+    judge: (ids) => judgeLedger(parts.db, ids),
+  },
+  {
+    name: "payments-with-processor",
+    everyMs: 60_000,
+    subjects: ({ since }) => paymentIds(parts, since),
+    judge: (ids, scope) => judgePayments(parts, ids, scope),
+  },
+  {
+    name: "processor-with-payments",
+    everyMs: 60_000,
+    subjects: (scope) => strangers(parts, scope),
+    judge: (references, scope) => judgeStrangers(parts, references, scope),
   },
 ];
 
-async function judgeLedger(db: Database, paymentIds: readonly string[]): Promise<Verdict[]> {
-  const audits = new Map((await readLedgerAudits(db, paymentIds)).map((audit) => [audit.paymentId, audit]));
-  return paymentIds.map((subjectId) => ({ subjectId, discrepancy: complaint(audits.get(subjectId)) }));
-}
-
-function complaint(audit: LedgerAudit | undefined): string | undefined {
-  if (!audit) return undefined;
-  const { taken, refunded, bookedIn, bookedOut, sum, oneCurrency } = audit;
-  const complaints = [
-    taken !== bookedIn && `${taken} was taken, ${bookedIn} is booked as captured`,
-    refunded !== bookedOut && `${refunded} was paid back, ${bookedOut} is booked as refunded`,
-    sum !== 0n && `its entries add up to ${sum}`,
-    !oneCurrency && "its entries are in another currency",
-  ].filter((one) => one !== false);
-  return complaints.length > 0 ? complaints.join("; ") : undefined;
-}
+const paymentIds = ({ db }: PaymentReconciliationParts, since: Date | undefined) =>
+  idPages(since ? lowestId("payment", since) : "", (after, limit) => readPaymentIds(db, after, limit));

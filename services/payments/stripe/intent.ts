@@ -1,3 +1,4 @@
+import type { ProcessorRecord } from "../card-processor.ts";
 import type { DeclineReason, ProcessorTruth } from "../payment.ts";
 
 /** The fields of a Stripe payment intent that payments reads, in answers and in webhooks. */
@@ -8,6 +9,9 @@ export interface Intent {
   readonly currency: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly last_payment_error?: Decline | null;
+  readonly amount_received?: number;
+  /** Its id, unless it was asked for whole. */
+  readonly latest_charge?: string | { readonly amount_refunded?: number } | null;
 }
 
 /** Stripe's words for why a card was refused. */
@@ -48,4 +52,23 @@ export function toIntent(value: unknown): Intent | undefined {
     typeof amount === "number" &&
     typeof currency === "string";
   return whole ? (value as Intent) : undefined;
+}
+
+/** What an intent that was shown with its charge says to a comparison. */
+export function readRecord(intent: Intent): ProcessorRecord {
+  const standing = readTruth(intent)?.standing ?? "undecided";
+  const { latest_charge: charge } = intent;
+  const taken = standing === "taken";
+  // The charge of a released intent counts as refunded at Stripe, though nothing was taken.
+  const refunded = taken && typeof charge === "object" ? (charge?.amount_refunded ?? 0) : 0;
+  return {
+    reference: intent.id,
+    key: intent.metadata?.[commandField],
+    standing,
+    amount: {
+      amountMinor: BigInt(taken ? (intent.amount_received ?? intent.amount) : intent.amount),
+      currencyCode: intent.currency.toUpperCase(),
+    },
+    refundedMinor: BigInt(refunded),
+  };
 }

@@ -16,6 +16,7 @@ import type {
   CaptureOutcome,
   CardProcessor,
   ProcessorCommand,
+  ProcessorRecord,
   RefundOutcome,
 } from "../card-processor.ts";
 import {
@@ -25,7 +26,7 @@ import {
   type ProcessorTruth,
   stillUnderWay,
 } from "../payment.ts";
-import { commandField, type Intent, readDecline, readTruth, toIntent } from "./intent.ts";
+import { commandField, type Intent, readDecline, readRecord, readTruth, toIntent } from "./intent.ts";
 
 interface Stripe {
   readonly http: ProviderHttp;
@@ -48,6 +49,8 @@ export function createStripeProcessor(address: ProviderAddress): CardProcessor {
     refund: (command, deadline) => refund(stripe, command, deadline),
     find: (key, deadline) => find(stripe, key, deadline),
     findRefund: (command, deadline) => findRefund(stripe, command, deadline),
+    list: (within, deadline) => list(stripe, within, deadline),
+    look: (name, deadline) => look(stripe, name, deadline),
     close: () => stripe.http.close(),
   };
 }
@@ -126,15 +129,58 @@ async function refund(
     : "refused";
 }
 
-/** Searching lags behind by about a minute at Stripe, which is why it serves only for what is hours old. */
 async function find(stripe: Stripe, key: string, deadline: Deadline): Promise<ProcessorTruth | undefined> {
+  const found = await search(stripe, key, deadline);
+  return found === undefined ? undefined : truthOf(found);
+}
+
+/** Searching lags behind by about a minute at Stripe, which is why it serves only for what is older. */
+async function search(stripe: Stripe, key: string, deadline: Deadline): Promise<unknown> {
   const escaped = key.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
   const query = encodeURIComponent(`metadata['${commandField}']:'${escaped}'`);
-  const path = `/v1/payment_intents/search?limit=1&query=${query}`;
+  const path = `/v1/payment_intents/search?limit=1&query=${query}&expand[]=data.latest_charge`;
   const answer = await send(stripe, { method: "GET", path }, deadline);
   if (answer.status !== 200) throw unexpected(answer);
-  const [found] = (answer.body as { data: unknown[] }).data;
-  return found === undefined ? undefined : truthOf(found);
+  return listOf(answer).data[0];
+}
+
+/** An intent with its charge has some 6 KB at Stripe: so many stay well within what an answer may have. */
+const pageSize = 25;
+
+async function* list(
+  stripe: Stripe,
+  { from, to }: { readonly from: Date | undefined; readonly to: Date | undefined },
+  deadline: Deadline,
+): AsyncGenerator<readonly ProcessorRecord[]> {
+  const seconds = (at: Date) => Math.floor(at.getTime() / 1_000);
+  const within = (from ? `&created[gte]=${seconds(from)}` : "") + (to ? `&created[lte]=${seconds(to)}` : "");
+  const first = `/v1/payment_intents?limit=${pageSize}&expand[]=data.latest_charge${within}`;
+  let path: string | undefined = first;
+  while (path !== undefined) {
+    const answer = await send(stripe, { method: "GET", path }, deadline);
+    if (answer.status !== 200) throw unexpected(answer);
+    const { data, has_more: hasMore } = listOf(answer);
+    const records = data.map(recordOf);
+    yield records;
+    const last = records.at(-1);
+    path = hasMore && last ? `${first}&starting_after=${encodeURIComponent(last.reference)}` : undefined;
+  }
+}
+
+async function look(
+  stripe: Stripe,
+  { key, reference }: { readonly key: string | undefined; readonly reference: string | undefined },
+  deadline: Deadline,
+): Promise<ProcessorRecord | undefined> {
+  if (reference === undefined) {
+    const found = key === undefined ? undefined : await search(stripe, key, deadline);
+    return found === undefined ? undefined : recordOf(found);
+  }
+  const path = `/v1/payment_intents/${encodeURIComponent(reference)}?expand[]=latest_charge`;
+  const answer = await send(stripe, { method: "GET", path }, deadline);
+  if (answer.status === 404) return undefined;
+  if (answer.status !== 200) throw unexpected(answer);
+  return recordOf(answer.body);
 }
 
 /** A payment has few refunds: a hundred, what one page holds, is out of reach. */
@@ -197,6 +243,21 @@ function truthOf(value: unknown): ProcessorTruth {
   const truth = intent && readTruth(intent);
   if (!truth) throw outcomeUnknown(new Error(`undecided payment intent: ${intent?.id} ${intent?.status}`));
   return truth;
+}
+
+function recordOf(value: unknown): ProcessorRecord {
+  const intent = toIntent(value);
+  if (!intent) throw outcomeUnknown(new Error("what the card processor listed is no payment intent"));
+  return readRecord(intent);
+}
+
+function listOf({ body }: ProviderAnswer): {
+  readonly data: readonly unknown[];
+  readonly has_more?: boolean;
+} {
+  const list = body as { data?: unknown; has_more?: boolean } | null;
+  if (!Array.isArray(list?.data)) throw outcomeUnknown(new Error("the card processor's answer is no list"));
+  return { data: list.data, has_more: list.has_more === true };
 }
 
 function refusedTruth(answer: ProviderAnswer): ProcessorTruth {

@@ -201,6 +201,58 @@ test("a refund is found by its key, and one that never arrived is not", async ()
   expect(await lean.findRefund({ key: "refund_2", reference }, soon())).toBe(false);
 });
 
+describe("the processor's books", () => {
+  test("are listed page by page as the official package lists them, within a time", async () => {
+    const started = Date.now();
+    const keys = Array.from({ length: 27 }, newKey);
+    for (const key of keys) await lean.authorize({ ...anAuthorization(), key }, soon());
+    const from = new Date(started);
+    const pages = await Array.fromAsync(lean.list({ from, to: undefined }, soon()));
+    expect(pages.length).toBeGreaterThanOrEqual(2);
+    const created = { gte: Math.floor(started / 1_000) };
+    const listed = await official.paymentIntents.list({ created }).autoPagingToArray({ limit: 1_000 });
+    expect(pages.flat().map(({ reference }) => reference)).toEqual(listed.map(({ id }) => id));
+    const newest = pages.flat().slice(0, keys.length);
+    expect(newest.map(({ key }) => key)).toEqual(keys.toReversed());
+    const long = new Date(started - 60_000);
+    expect((await Array.fromAsync(lean.list({ from: undefined, to: long }, soon()))).flat()).toEqual([]);
+  });
+
+  test("tell what is held, taken, paid back, released and declined", async () => {
+    const references: string[] = [];
+    for (const paymentMethod of [...Array(3).fill("pm_card_visa"), "pm_card_chargeDeclined"]) {
+      const { reference = "" } = await lean.authorize(anAuthorization(paymentMethod), soon());
+      references.push(reference);
+    }
+    const [, taken = "", released = ""] = references;
+    await official.paymentIntents.capture(taken, { amount_to_capture: 1_500 });
+    await official.refunds.create({ payment_intent: taken, amount: 99 });
+    await official.paymentIntents.cancel(released);
+    const records = await Promise.all(
+      references.map((reference) => lean.look({ reference, key: undefined }, soon())),
+    );
+    expect(
+      records.map((record) => [record?.standing, record?.amount.amountMinor, record?.refundedMinor]),
+    ).toEqual([
+      ["held", 1_999n, 0n],
+      ["taken", 1_500n, 99n],
+      ["released", 1_999n, 0n],
+      ["declined", 1_999n, 0n],
+    ]);
+    const [listed] = await Array.fromAsync(lean.list({ from: undefined, to: undefined }, soon()));
+    expect(listed?.slice(0, 4).toReversed()).toEqual(records);
+  });
+
+  test("are looked into by key where no reference is known; what is not there is not found", async () => {
+    const authorization = anAuthorization();
+    const { reference } = await lean.authorize(authorization, soon());
+    const found = await lean.look({ key: authorization.key, reference: undefined }, soon());
+    expect(found).toMatchObject({ reference, key: authorization.key, standing: "held" });
+    expect(await lean.look({ key: newKey(), reference: undefined }, soon())).toBeUndefined();
+    expect(await lean.look({ key: authorization.key, reference: "pi_none" }, soon())).toBeUndefined();
+  });
+});
+
 describe("an unknown outcome is a retryable error", () => {
   const unknown = expect.objectContaining({ reason: "DEPENDENCY_UNAVAILABLE" });
 
