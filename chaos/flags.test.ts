@@ -20,13 +20,17 @@ test("a flag's value is taken as it is meant", () => {
     "rolling",
     "--against",
     "ports.json",
+    "--speed",
+    "0.3",
   ]);
-  expect(asked).toMatchObject({ run: { minutes: 0.5, seed: 7, variant: "rolling", against: "ports.json" } });
+  const run = { minutes: 0.5, seed: 7, variant: "rolling", against: "ports.json", speed: 0.3 };
+  expect(asked).toMatchObject({ run });
 });
 
 test.each([
   [["--minutes", "soon"], "--minutes is a number"],
   [["--minutes", "0"], "--minutes is a number"],
+  [["--speed", "2"], "--speed is a number from 0.1 to 1"],
   [["--seed", ""], "--seed is a number"],
   [["--variant", "gentle"], "--variant is one of random, swizzle, rolling, quiet"],
   [["--loud"], "Unknown option"],

@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly variant: Variant;
   /** Orders begun per second, on average. */
   readonly ordersPerSecond: number;
+  /** Of the orders and faults a run has to reach the share that is asked of this one, which may also take that much longer to rest. */
+  readonly speed: number;
   /** Where report and picture go. */
   readonly outFolder: string;
   /** A shop that runs already. */
@@ -26,6 +28,8 @@ export const usage = `npm run chaos -- [options]
   --seed N          the same seed has the same faults; 1
   --variant NAME    ${variants.join(", ")}; random
   --rate N          orders begun per second; 11
+  --speed N         on a machine that others use too, 0.3 say: asks for that share of orders and faults
+                    only, and gives longer to come to rest; 1
   --out FOLDER      where report and picture go; chaos/results
   --against FILE    a shop that runs: its ports.json; faults are left to somebody else
   --planted NAME    with this bug in the services; it has to be found
@@ -41,6 +45,7 @@ export function parseFlags(args: readonly string[]): Asked {
       seed: { type: "string", default: "1" },
       variant: { type: "string", default: "random" },
       rate: { type: "string", default: "11" },
+      speed: { type: "string", default: "1" },
       out: { type: "string", default: "chaos/results" },
       against: { type: "string" },
       planted: { type: "string" },
@@ -59,6 +64,7 @@ export function parseFlags(args: readonly string[]): Asked {
       seed: numberOf("seed", values.seed, 0, 2 ** 31),
       variant,
       ordersPerSecond: numberOf("rate", values.rate, 0.1, 1_000),
+      speed: numberOf("speed", values.speed, 0.1, 1),
       outFolder: values.out,
       against: values.against,
       planted: values.planted,

@@ -53,11 +53,11 @@ async function runAsked(options: RunOptions, command: string): Promise<number> {
 }
 
 function planRun(options: RunOptions, folder: string): RunPlan {
-  const common = { seed: options.seed, folder, say };
+  const common = { seed: options.seed, folder, say, restWithinMs: restWithinMs / options.speed };
   if (options.planted === undefined) {
     const durationMs = options.minutes * 60_000;
     const faults = planFaults({ ...options, durationMs, services: REPLICATED, links: LINK_NAMES });
-    return { ...common, durationMs, restWithinMs, faults, ordersPerSecond: options.ordersPerSecond };
+    return { ...common, durationMs, faults, ordersPerSecond: options.ordersPerSecond };
   }
   const { seconds, ordersPerSecond, ...search } = searchFor(options.planted);
   const durationMs = seconds * 1_000;

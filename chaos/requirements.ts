@@ -21,11 +21,13 @@ const ordersPerTenMinutes = 5_000;
 /** What a run of this length was asked for, and what it came to; without faults of its own only orders count. */
 export function measureRun(run: {
   readonly minutes: number;
+  /** The share of all this that is asked for. */
+  readonly speed: number;
   readonly incidents: readonly Incident[];
   readonly orders: number;
   readonly faults: boolean;
 }): Requirement[] {
-  const asked = (count: number) => Math.floor((count * run.minutes) / 10);
+  const asked = (count: number) => Math.floor((count * run.minutes * run.speed) / 10);
   const orders = { name: "orders accepted", asked: asked(ordersPerTenMinutes), reached: run.orders };
   if (!run.faults) return [orders];
   const faults = perTenMinutes.map(([name, kind, count]) => ({

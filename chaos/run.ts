@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { Access } from "./evidence/access.ts";
-import { gatherEvidence } from "./evidence/gather.ts";
+import { gatherEvidence, readAllStreams } from "./evidence/gather.ts";
 import { findAilments } from "./evidence/logs.ts";
 import { type Rest, waitForRest } from "./evidence/rest.ts";
 import { readOrders, readStock } from "./evidence/tables.ts";
@@ -47,7 +47,6 @@ export interface RunOutcome {
 
 /** A late fault may still be under way when the load ends. */
 const faultsEndWithinMs = 20_000;
-const settleWithinMs = 30_000;
 const sampleEveryMs = 500;
 
 /** Runs against a shop; without one of its own (`shop` undefined) there are no faults and no restart. */
@@ -58,6 +57,7 @@ export async function runOnce(
 ): Promise<RunOutcome> {
   const { seed, durationMs, ordersPerSecond, say } = plan;
   const earlier = await readOrders(access);
+  const earlierEvents = await readAllStreams(access);
   const orders = (ordersPerSecond * durationMs) / 1_000;
   const run = Date.now().toString(36);
   const goods = await stockShop({ ...access, orders, run });
@@ -71,13 +71,14 @@ export async function runOnce(
   const execution = shop && (await breakAndHeal(plan, { shop, sku: goods[0]?.sku ?? "" }, startedAtMs, load));
   await load.ended;
   say("healed; waiting for rest");
-  const unknown = await load.settle(settleWithinMs);
+  const unknown = await load.settle(plan.restWithinMs / 2);
   const rest = await waitForRest(access, plan.restWithinMs);
   sampling.abort();
   const own = {
     pieces: new Map(goods.map(({ sku, pieces }) => [sku, pieces])),
     stockSamples: await samples,
     earlierOrders: new Set(earlier.orders.map(({ orderId }) => orderId)),
+    earlierEvents: new Set(earlierEvents.map(({ eventId }) => eventId)),
   };
   await history.close();
   const look = async (restless: readonly string[]) =>

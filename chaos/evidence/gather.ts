@@ -13,7 +13,7 @@ import {
 /** What the harness itself knows of a run. */
 export type Own = Pick<
   Evidence,
-  "history" | "stockSamples" | "pieces" | "restless" | "ailments" | "earlierOrders"
+  "history" | "stockSamples" | "pieces" | "restless" | "ailments" | "earlierOrders" | "earlierEvents"
 >;
 
 /** Reads everything the invariants are judged by. */
@@ -60,7 +60,8 @@ interface WireCarrierLine {
 const toCarrierLine = ({ kind, shipment, reference }: WireCarrierLine): CarrierLine[] =>
   shipment === undefined ? [] : [{ kind, shipment, orderId: reference ?? "" }];
 
-async function readAllStreams({ natsUrl }: Access): Promise<StreamEvent[]> {
+/** Every event of the shop that its streams hold, copies among them. */
+export async function readAllStreams({ natsUrl }: Access): Promise<StreamEvent[]> {
   return await withStreams(natsUrl, async (streams) => {
     const events: StreamEvent[] = [];
     for (const stream of await eventStreams(streams)) {

@@ -59,7 +59,8 @@ async function restlessDatabase({ postgresUrl }: Access, service: string): Promi
   return await withDatabase(postgresUrl, service, async (query) => {
     const [row] = await query<{ unpublished: number; sagas: number }>(
       `select (select count(*)::int from kit.outbox o, kit.relay_cursor c
-                where (o.xid, o.seq) > (c.xid, c.seq)) as unpublished,
+                where (o.xid, o.seq) > (c.xid, c.seq) and o.seq > c.floor_seq)
+              + (select count(*)::int from kit.republication) as unpublished,
               (select count(*)::int from kit.sagas where status in ('running', 'compensating')) as sagas`,
     );
     const { unpublished = 0, sagas = 0 } = row ?? {};

@@ -147,4 +147,6 @@ export interface Evidence {
   readonly ailments: readonly string[];
   /** Orders that were there before the run: a shop that ran already has some. */
   readonly earlierOrders: ReadonlySet<string>;
+  /** Ids of the events that were in the streams before the run: outboxes forget theirs sooner than streams do. */
+  readonly earlierEvents: ReadonlySet<string>;
 }

@@ -45,13 +45,13 @@ export function conclude(options: RunOptions, command: string, outcome: RunOutco
 }
 
 function requirementsOf(
-  { minutes, variant, against, planted }: RunOptions,
+  { minutes, speed, variant, against, planted }: RunOptions,
   { evidence, incidents, outcomes }: RunOutcome,
 ) {
   if (planted !== undefined) return [];
   const orders = evidence.orders.filter(({ orderId }) => !evidence.earlierOrders.has(orderId)).length;
   const faults = against === undefined && (variant === "random" || variant === "swizzle");
-  const asked = measureRun({ minutes, incidents, orders, faults });
+  const asked = measureRun({ minutes, speed, incidents, orders, faults });
   if (variant !== "rolling") return asked;
   const unanswered = outcomes.filter(({ outcome }) => outcome === "unknown").length;
   // Told the other way round, so that more is better here too.

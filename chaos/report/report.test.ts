@@ -20,6 +20,7 @@ const ended = (count: number): Incident => ({
 test("what a run has to reach is pro rata of ten minutes, and counts what was hit", () => {
   const requirements = measureRun({
     minutes: 2,
+    speed: 1,
     incidents: [crash(0, 1), ended(50)],
     orders: 900,
     faults: true,
@@ -31,8 +32,13 @@ test("what a run has to reach is pro rata of ten minutes, and counts what was hi
   expect(reached.get("backend terminations")).toEqual([60, 50]);
 });
 
+test("a machine that others use too is asked for less", () => {
+  const requirements = measureRun({ minutes: 2, speed: 0.5, incidents: [], orders: 0, faults: true });
+  expect(requirements.slice(0, 2).map(({ asked }) => asked)).toEqual([500, 8]);
+});
+
 test("where the faults are somebody else's, only orders are asked for", () => {
-  const requirements = measureRun({ minutes: 10, incidents: [], orders: 5_000, faults: false });
+  const requirements = measureRun({ minutes: 10, speed: 1, incidents: [], orders: 5_000, faults: false });
   expect(requirements).toEqual([{ name: "orders accepted", asked: 5_000, reached: 5_000 }]);
 });
 

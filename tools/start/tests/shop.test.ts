@@ -159,6 +159,27 @@ test.each(["orders", "postgres", "nats"])(
   90_000,
 );
 
+test("npm run chaos buys in it, finds that all adds up, and leaves the faults to others", async () => {
+  const flags = [
+    "--against",
+    join(dataDir, "ports.json"),
+    "--minutes",
+    "0.1",
+    "--rate",
+    "6",
+    "--speed",
+    "0.2",
+  ];
+  const args = [join(TOOLS, "../chaos/main.ts"), ...flags, "--out", join(dataDir, "chaos")];
+  const { code = 0, stdout } = await execute(process.execPath, args, { timeout: 110_000 }).catch(
+    (error) => error,
+  );
+  expect(stdout).toContain("**Every invariant held.**");
+  expect(stdout).toContain("| orders accepted | 10 |");
+  expect(stdout).toMatch(/`stock-adds-up`.* holds \|/);
+  expect(code).toBe(0);
+}, 120_000);
+
 test("a second start in the folder says so, and one on the same ports names the port", async () => {
   const again = await run("start/main.ts");
   expect(again).toMatchObject({
