@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import pg from "pg";
 import { serialize } from "pg-protocol";
 import type { Statement } from "./statement.ts";
@@ -14,7 +15,15 @@ export interface Request {
  * (PostgreSQL 18, 54.2.4).
  */
 export function sendBatch(client: pg.ClientBase, requests: readonly Request[]): Promise<object[][]> {
-  return new Promise((resolve, reject) => client.query(new Batch(requests, resolve, reject)));
+  const timeoutMs = answerTimeouts.get(client);
+  return new Promise((resolve, reject) => client.query(new Batch(requests, timeoutMs, resolve, reject)));
+}
+
+const answerTimeouts = new WeakMap<object, number>();
+
+/** A connection that does not answer a batch for so long is given up: its other end may be gone without a word. */
+export function limitAnswers(client: pg.ClientBase, timeoutMs: number): void {
+  answerTimeouts.set(client, timeoutMs);
 }
 
 interface Column {
@@ -32,30 +41,35 @@ const preparedOn = new WeakMap<object, Map<string, Prepared>>();
 /** pg calls these methods as the server's messages arrive. */
 class Batch implements pg.Submittable {
   readonly #requests: readonly Request[];
+  readonly #timeoutMs: number | undefined;
   readonly #resolve: (results: object[][]) => void;
   readonly #reject: (error: unknown) => void;
   readonly #prepared: Prepared[] = [];
   readonly #results: object[][] = [];
   #known = new Map<string, Prepared>();
   #rows: object[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     requests: readonly Request[],
+    timeoutMs: number | undefined,
     resolve: (results: object[][]) => void,
     reject: (error: unknown) => void,
   ) {
     this.#requests = requests;
+    this.#timeoutMs = timeoutMs;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   submit(connection: unknown) {
-    const { stream } = connection as { readonly stream: NodeJS.WritableStream };
+    const { stream } = connection as { readonly stream: Socket };
     this.#known = preparedOn.get(stream) ?? new Map();
     preparedOn.set(stream, this.#known);
     try {
       const messages = this.#requests.flatMap((request) => this.#toMessages(request));
       stream.write(Buffer.concat([...messages, serialize.sync()]));
+      if (this.#timeoutMs) this.#timer = setTimeout(giveUp, this.#timeoutMs, stream).unref();
       return null;
     } catch (error) {
       // pg hands it on to handleError.
@@ -103,10 +117,12 @@ class Batch implements pg.Submittable {
 
   /** Not before: the server commits at the Sync, after it has reported the statements as complete. */
   handleReadyForQuery() {
+    clearTimeout(this.#timer);
     this.#resolve(this.#results);
   }
 
   handleError(error: unknown) {
+    clearTimeout(this.#timer);
     // What was not described may not have been prepared either.
     for (const { statement } of this.#requests) {
       if (!this.#known.get(statement.name)?.columns) this.#known.delete(statement.name);
@@ -114,6 +130,9 @@ class Batch implements pg.Submittable {
     this.#reject(error);
   }
 }
+
+const giveUp = (stream: Socket) =>
+  stream.destroy(new Error("Connection terminated: it did not answer in time"));
 
 /** Exported by pg, though not by its types. */
 const { prepareValue } = (pg as unknown as { utils: { prepareValue: (value: unknown) => unknown } }).utils;

@@ -9,7 +9,7 @@ import pg from "pg";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
-import { sendBatch } from "./batch.ts";
+import { limitAnswers, sendBatch } from "./batch.ts";
 import { isTransient, toServiceErrorFromDatabase } from "./database-error.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import type { Queryable, Statement } from "./statement.ts";
@@ -54,6 +54,8 @@ export interface DatabaseOptions {
   readonly maxConnections?: number;
   /** A statement that takes longer is cancelled by the server; 5,000 ms by default. */
   readonly statementTimeoutMs?: number;
+  /** A connection that answers nothing for longer is given up; 10,000 ms by default: longer than a statement may take. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** Default of `lock_timeout`, in milliseconds: below the statement timeout, so that a wait for a lock is told apart. */
@@ -62,6 +64,7 @@ export const lockTimeoutMs = 4_000;
 const sharedLockTimeoutMs = 100;
 const idleInTransactionTimeoutMs = 10_000;
 const connectTimeoutMs = 3_000;
+const defaultAnswerTimeoutMs = 10_000;
 const maxAttempts = 3;
 
 /**
@@ -106,7 +109,10 @@ function openPool(options: DatabaseOptions, own: pg.PoolConfig): pg.Pool {
   // pg hangs the whole client on the error, keys included.
   pool.on("error", ({ message }) => options.log.warn({ why: message }, "an idle database connection broke"));
   // The pool itself listens only while a connection is idle; whoever has borrowed it hears of the break by its statement.
-  pool.on("connect", (client) => client.on("error", () => {}));
+  pool.on("connect", (client) => {
+    client.on("error", () => {});
+    limitAnswers(client, options.answerTimeoutMs ?? defaultAnswerTimeoutMs);
+  });
   return pool;
 }
 
@@ -182,6 +188,7 @@ async function openSession(options: DatabaseOptions): Promise<Session> {
   const lost = new AbortController();
   client.on("error", () => lost.abort());
   client.on("end", () => lost.abort());
+  limitAnswers(client, options.answerTimeoutMs ?? defaultAnswerTimeoutMs);
   try {
     await client.connect();
   } catch (error) {

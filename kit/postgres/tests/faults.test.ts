@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDatabase, type Database, statement } from "#kit/postgres/postgres.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
@@ -116,6 +117,57 @@ test("a crash and restart of the server is survived, with the first success with
   expect(stored).toBeGreaterThanOrEqual(load.tally.committed);
   expect(stored).toBeLessThanOrEqual(load.tally.committed + load.tally.failed);
 });
+
+test("a connection whose other end falls silent is given up, and work goes on over a new one", async () => {
+  await using relay = await startRelay(new URL(database.appUrl));
+  const silenced = createDatabase({ url: relay.url, log, answerTimeoutMs: 300 });
+  const share = (key: string) => silenced.sharedTransaction(key, (tx) => addTo(tx, key, 1));
+  await share("before");
+  relay.silence();
+  await expect(share("silent")).rejects.toMatchObject({ reason: "DEPENDENCY_UNAVAILABLE" });
+  await expect(silenced.query(shortWork)).rejects.toMatchObject({ reason: "DEPENDENCY_UNAVAILABLE" });
+  relay.speak();
+  expect(await share("after")).toBe(1n);
+  await silenced.close();
+});
+
+/** A TCP relay to the server that can swallow everything without closing anything; what comes later passes again. */
+async function startRelay(target: URL) {
+  let silent = false;
+  const sockets = new Set<Socket>();
+  const relay = createServer((near) => {
+    const far = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      let swallows = silent;
+      from.on("data", (bytes) => {
+        swallows ||= silent;
+        if (!swallows) to.write(bytes);
+      });
+      from.on("error", () => {});
+      from.on("close", () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  const url = new URL(target);
+  url.port = String((relay.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    silence: () => {
+      silent = true;
+    },
+    speak: () => {
+      silent = false;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => relay.close(resolve));
+    },
+  };
+}
 
 const closing = <T extends { close(): Promise<void> }>(opened: T) =>
   Object.assign(opened, { [Symbol.asyncDispose]: () => opened.close() });
