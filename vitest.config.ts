@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{kit,services,edge,tools,sandboxes,docs,bench,chaos}/**/*.test.ts"],
-          exclude: [...exclude, ...integration],
+          exclude: [...exclude, ...integration, "chaos/matrix/matrix.test.ts"],
         },
       },
       {

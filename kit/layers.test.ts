@@ -87,9 +87,9 @@ const servicesStandAlone: Rule = ({ path }, imported) => {
 };
 
 const outsiders: Readonly<Record<string, readonly string[]>> = {
-  kit: ["services", "edge", "sandboxes", "tools", "journeys", "bench"],
-  services: ["sandboxes", "tools", "journeys", "bench"],
-  edge: ["services", "sandboxes", "tools", "journeys", "bench"],
+  kit: ["services", "edge", "sandboxes", "tools", "journeys", "bench", "chaos"],
+  services: ["sandboxes", "tools", "journeys", "bench", "chaos"],
+  edge: ["services", "sandboxes", "tools", "journeys", "bench", "chaos"],
 };
 
 const nothingComesFromOutside: Rule = ({ path }, imported) => {

@@ -169,15 +169,18 @@ export async function cancelCommand(
 }
 
 /**
- * Remembers a terminal error of a command whose transaction was rolled back, so that a repeat meets the same refusal.
- * Retryable errors are not remembered: the next call may fare better.
+ * A failure of a command whose transaction was rolled back: the answer of an earlier call where there is one, since a
+ * repeat may fail of its own first call's effects. A terminal error is remembered before it is told, so that a repeat, or a
+ * copy of the request that is still on its way, meets the same refusal. Where that cannot be looked up or written, the
+ * outcome is unknown, and the caller gets the fault that another call may survive. Retryable errors are not remembered: the
+ * next call may fare better.
  */
 async function answerAfterFailure(db: Database, command: RememberedCommand, error: unknown): Promise<Answer> {
   if (isLockTimeout(error)) throw inUse(error);
-  const earlier = await recallQuietly(db, command, error);
+  const isTerminal = error instanceof ServiceError && !isRetryable(error);
+  const earlier = isTerminal ? await recall(db, command) : await recallQuietly(db, command, error);
   if (earlier) return earlier;
-  if (error instanceof ServiceError && !isRetryable(error)) await rememberRefusal(db, command, error);
-  throw error;
+  return isTerminal ? await rememberRefusal(db, command, error) : Promise.reject(error);
 }
 
 /** Also where the first error is retryable: what a repeat needs to prepare may be away, its answer is not. */
@@ -191,13 +194,21 @@ async function recallQuietly(db: Database, command: RememberedCommand, first: un
   }
 }
 
-async function rememberRefusal(db: Database, command: RememberedCommand, refusal: ServiceError) {
+/** Remembers a refusal and throws it, or answers like the call that was remembered at the same moment. */
+async function rememberRefusal(
+  db: Database,
+  command: RememberedCommand,
+  refusal: ServiceError,
+): Promise<Answer> {
   try {
     await db.transaction(async (tx) => remember(tx, command, { refusal }));
   } catch (error) {
-    // A concurrent repeat has remembered the same refusal, or the database went away: the refusal stands either way.
-    if (!isUniqueViolation(error, answerConstraint) && !isRetryable(error)) throw error;
+    if (isLockTimeout(error)) throw inUse(error);
+    const earlier = isUniqueViolation(error, answerConstraint) ? await recall(db, command) : undefined;
+    if (earlier) return earlier;
+    throw error;
   }
+  throw refusal;
 }
 
 function remember(tx: Transaction, command: RememberedCommand, outcome: Outcome) {

@@ -1,0 +1,148 @@
+// What inventory's statements do. Each follows the SQL of its name in services/inventory/reservation-statements.ts.
+import { type Journal, type StatementModels, uniqueViolation } from "../model-database.ts";
+
+/** Pieces of one SKU. */
+export interface StockRow {
+  readonly sku: string;
+  readonly onHand: number;
+  readonly reserved: number;
+  readonly version: bigint;
+}
+
+/** Pieces set aside for one order. */
+export interface ReservationRow {
+  readonly orderId: string;
+  readonly reservationId: string;
+  readonly status: "held" | "released" | "committed" | "expired";
+  readonly skus: readonly string[];
+  readonly quantities: readonly number[];
+  readonly version: bigint;
+  readonly expiresAt: Date;
+}
+
+/** Inventory's tables. `onBreach` hears of a write that the tables' checks would refuse. */
+export interface InventoryTables {
+  readonly stock: Map<string, StockRow>;
+  readonly reservations: Map<string, ReservationRow>;
+  /** Pieces sold, by SKU. */
+  readonly sold: Map<string, number>;
+  readonly onBreach: (what: string) => void;
+}
+
+const lowThreshold = 5;
+
+const changeOf = ({ sku, onHand, reserved, version }: StockRow, delta: number) => ({
+  sku,
+  available: onHand - reserved,
+  delta,
+  low_threshold: lowThreshold,
+  version,
+});
+
+/** Changes a SKU's counts and answers the row that tells of it. */
+function change(tables: InventoryTables, journal: Journal, sku: string, by: Partial<StockRow>) {
+  const row = tables.stock.get(sku);
+  if (!row) throw new Error(`there is no stock of ${sku}`);
+  const { onHand = 0, reserved = 0 } = by;
+  const after = {
+    sku,
+    onHand: row.onHand + onHand,
+    reserved: row.reserved + reserved,
+    version: row.version + 1n,
+  };
+  if (after.reserved < 0 || after.reserved > after.onHand)
+    tables.onBreach(`stock of ${sku}: ${after.reserved} reserved of ${after.onHand}`);
+  journal.put(tables.stock, sku, after);
+  return changeOf(after, onHand - reserved);
+}
+
+const linesOf = ({ skus, quantities }: Pick<ReservationRow, "skus" | "quantities">) =>
+  skus.map((sku, index) => ({ sku, quantity: quantities[index] ?? 0 }));
+
+const available = ({ stock }: InventoryTables, sku: string) => {
+  const row = stock.get(sku);
+  return row ? row.onHand - row.reserved : 0;
+};
+
+const toRow = (reservation: ReservationRow, version: bigint) => ({
+  order_id: reservation.orderId,
+  reservation_id: reservation.reservationId,
+  skus: reservation.skus,
+  quantities: reservation.quantities,
+  expires_at: reservation.expiresAt,
+  status_before: reservation.status,
+  reservation_version: version,
+});
+
+/** Models of the reservation store's statements. */
+export function inventoryStatements(tables: InventoryTables, nowMs: () => number): StatementModels {
+  return {
+    "inventory-insert-reservation": ([orderId, reservationId, skus, quantities, lifetimeMs], journal) => {
+      const expiresAt = new Date(nowMs() + Number(lifetimeMs));
+      const held = { status: "held" as const, version: 1n, expiresAt };
+      return reserve(tables, { orderId, reservationId, skus, quantities, ...held }, journal);
+    },
+    "inventory-release-reservation": ([orderId], journal) => release(tables, orderId, journal),
+    "inventory-extend-reservation": ([orderId, lifetimeMs], journal) => {
+      const found = tables.reservations.get(orderId);
+      if (found?.status !== "held") return [];
+      const kept = { ...found, expiresAt: new Date(nowMs() + Number(lifetimeMs)) };
+      journal.put(tables.reservations, orderId, kept);
+      return [toRow(kept, kept.version)];
+    },
+    "inventory-commit-reservations": ([orderIds, reservationIds], journal) =>
+      commit(tables, orderIds, reservationIds, journal),
+  };
+}
+
+function reserve(tables: InventoryTables, wanted: ReservationRow, journal: Journal) {
+  const lines = linesOf(wanted);
+  const short = lines.find(({ sku, quantity }) => available(tables, sku) < quantity);
+  if (short) return [{ short_sku: short.sku }];
+  if (tables.reservations.has(wanted.orderId)) throw uniqueViolation("reservations_pkey");
+  journal.put(tables.reservations, wanted.orderId, wanted);
+  const taken = lines.map(({ sku, quantity }) => change(tables, journal, sku, { reserved: quantity }));
+  return taken.map((row) => ({ short_sku: null, expires_at: wanted.expiresAt, ...row }));
+}
+
+function release(tables: InventoryTables, orderId: string, journal: Journal) {
+  const found = tables.reservations.get(orderId);
+  if (!found) return [];
+  if (found.status !== "held") return [{ ...toRow(found, found.version), sku: null }];
+  const version = found.version + 1n;
+  journal.put(tables.reservations, orderId, { ...found, status: "released", version });
+  return linesOf(found).map(({ sku, quantity }) => ({
+    ...toRow(found, version),
+    ...change(tables, journal, sku, { reserved: -quantity }),
+  }));
+}
+
+/** The orders of one call do not compete here: the inbox of the simulation applies events one by one. */
+function commit(
+  tables: InventoryTables,
+  orderIds: readonly string[],
+  reservationIds: readonly string[],
+  journal: Journal,
+) {
+  return orderIds.flatMap((orderId, index) => {
+    const found = tables.reservations.get(orderId);
+    return found && found.reservationId === reservationIds[index] ? sell(tables, found, journal) : [];
+  });
+}
+
+function sell(tables: InventoryTables, found: ReservationRow, journal: Journal): object[] {
+  if (found.status === "committed") return [{ ...toRow(found, found.version), short_skus: [], sku: null }];
+  const held = found.status === "held";
+  const lines = linesOf(found);
+  const short = lines.filter(({ sku, quantity }) => !held && available(tables, sku) < quantity);
+  if (short.length > 0)
+    return [{ ...toRow(found, found.version), short_skus: short.map(({ sku }) => sku), sku: null }];
+  const version = found.version + 1n;
+  journal.put(tables.reservations, found.orderId, { ...found, status: "committed", version });
+  const sold = lines.map(({ sku, quantity }) => {
+    journal.put(tables.sold, sku, (tables.sold.get(sku) ?? 0) + quantity);
+    return change(tables, journal, sku, { onHand: -quantity, reserved: held ? -quantity : 0 });
+  });
+  const changes = sold.filter(({ delta }) => delta !== 0).map((row) => ({ order_id: null, ...row }));
+  return [{ ...toRow(found, version), short_skus: [], sku: null }, ...changes];
+}
