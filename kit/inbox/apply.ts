@@ -1,3 +1,4 @@
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { planted } from "#kit/failpoints/planted.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Delivery } from "./delivery.ts";
@@ -74,6 +75,7 @@ async function openBatch(
       ? tx.query<{ aggregate_id: string; version: bigint }>(selectPositions, [durable, aggregates])
       : [],
   ]);
+  if (armed) await reach("inbox:inserted");
   const fresh = new Set(rows.map((row) => row.event_id));
   const positions = new Map(known.map((row) => [row.aggregate_id, row.version]));
   return { tx, fresh, positions, moved: new Set(), outcomes, adopt };

@@ -1,4 +1,5 @@
 import type { JsMsg } from "@nats-io/jetstream";
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { planted } from "#kit/failpoints/planted.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import { statement } from "#kit/postgres/postgres.ts";
@@ -69,7 +70,9 @@ async function handleTogether(handling: Handling, offers: readonly Offer[]): Pro
   try {
     const deliveries = offers.map(({ delivery }) => delivery);
     const outcomes = await applyBatch({ db, durable: group.durable }, deliveries);
+    if (armed) await reach("inbox:committed");
     for (const [i, offer] of offers.entries()) acknowledge(handling, offer, outcomes[i]);
+    if (armed) await reach("inbox:acked");
   } catch (error) {
     const database = await waitForDatabase(handling);
     if (database === "gone") return;

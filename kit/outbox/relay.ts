@@ -1,3 +1,4 @@
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { planted } from "#kit/failpoints/planted.ts";
 import type { Nats } from "#kit/nats/nats.ts";
 import type { Database, Session } from "#kit/postgres/postgres.ts";
@@ -81,9 +82,12 @@ async function relayBatch(nats: Nats, session: Session, cursor: Cursor): Promise
   const ready = rows.filter((row) => row.ready || planted("naive-cursor"));
   const last = ready.at(-1);
   if (last) {
+    if (armed) await reach("relay:selected");
     await publishAll(nats, ready);
+    if (armed) await reach("relay:published");
     await session.query(moveCursor, [last.xid, last.seq, cursor.systemId]);
     Object.assign(cursor, { xid: last.xid, seq: last.seq });
+    if (armed) await reach("relay:marked");
   }
   if (rows.length > ready.length) return "unready";
   return rows.length === batchSize ? "more" : "none";

@@ -1,5 +1,5 @@
 import { isRetryable } from "#kit/errors/errors.ts";
-import { reach } from "#kit/failpoints/failpoints.ts";
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { onRecovery } from "#kit/rpc/client.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
@@ -30,10 +30,10 @@ export async function drive(driver: Driver, held: HeldSaga, signal: AbortSignal)
   let saga = held;
   while (!isAtRest(saga) && !signal.aborted) {
     const { attempted, failure } = await attempt(driver, saga);
-    await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:before-record`);
+    if (armed) await reach(placeOf(saga, "before-record"));
     const transition = await record(driver, attempted);
     if (!transition) return;
-    await reach(`saga:${saga.definition.name}:${currentStep(saga).name}:recorded`);
+    if (armed) await reach(placeOf(saga, "recorded"));
     saga = transition.after;
     if (saga.status === "parked") tellParked(driver, saga);
     saga.definition.onTransition?.(toView(saga));
@@ -61,7 +61,7 @@ const attempt = (driver: Driver, saga: HeldSaga): Promise<Attempt> =>
 async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Attempt> {
   const step = currentStep(saga);
   try {
-    await reach(`saga:${saga.definition.name}:${step.name}:before-call`);
+    if (armed) await reach(placeOf(saga, "before-call"));
     const result = await inTime(saga, step.name, (call) => step.do(toView(saga), call));
     return { attempted: afterDone(saga, storable(result)) };
   } catch (failure) {
@@ -73,6 +73,7 @@ async function attemptDo(driver: Driver, saga: HeldSaga): Promise<Attempt> {
 async function attemptUndo(driver: Driver, saga: HeldSaga): Promise<Attempt> {
   const step = currentStep(saga);
   try {
+    if (armed) await reach(placeOf(saga, "before-call"));
     await inTime(saga, `${step.name}:undo`, async (call) => step.undo?.(toView(saga), call));
     return { attempted: afterUndone(saga) };
   } catch (failure) {
@@ -133,6 +134,12 @@ function storable(result: StepResult): StepResult {
   if (text === undefined || text.length > maxResultLength || nul.test(text))
     throw new UnusableReply("The step's result cannot be recorded.");
   return result;
+}
+
+/** `saga:checkout:reserve:recorded`, or `saga:checkout:reserve:undo:recorded`. */
+function placeOf(saga: HeldSaga, moment: string): string {
+  const undoing = saga.status === "compensating" ? ":undo" : "";
+  return `saga:${saga.definition.name}:${currentStep(saga).name}${undoing}:${moment}`;
 }
 
 /** A refusal is business; an unknown outcome is worth a line. */

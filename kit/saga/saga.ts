@@ -4,6 +4,7 @@
  * Guarantees: each step runs at least once under one command key; a saga is advanced by the replica that holds its lease, and
  * a fencing token makes a former holder's writes fall on no row; timers live in the table.
  */
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { planted } from "#kit/failpoints/planted.ts";
 import { newId } from "#kit/ids/ids.ts";
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
@@ -189,6 +190,7 @@ async function claim(engine: Engine) {
     room,
     [...engine.active.keys()],
   ]);
+  if (armed && rows.length > 0) await reach("saga:claimed");
   for (const row of rows) take(engine, toHeld(row, definitionOf(row, engine.definitions)));
 }
 

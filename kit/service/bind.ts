@@ -9,9 +9,9 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
-import { reach } from "#kit/failpoints/failpoints.ts";
+import { armed, reach } from "#kit/failpoints/failpoints.ts";
 import { type Outcome, type RememberedCommand, runRemembered } from "#kit/idempotency/idempotency.ts";
-import type { Database } from "#kit/postgres/postgres.ts";
+import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { RpcService, StreamHandler, UnaryHandler } from "#kit/rpc/rpc.ts";
 import {
@@ -61,11 +61,12 @@ function bindCommand(method: DescMethod, spec: AnyCommand, db: Database): UnaryH
   return (request: never, call: Call) => run({ method, spec, db, request, call });
 }
 
-async function runOnce({ spec, db, request, call }: Run) {
+async function runOnce({ method, spec, db, request, call }: Run) {
   const { intend } = spec;
   const intended = intend && (await db.transaction((tx) => intend(tx, request, call)));
   const prepared = await spec.prepare?.(request, call, intended);
   const decided = await db.transaction((tx) => spec.apply(tx, request, call, prepared));
+  if (armed) await reach(`rpc:${method.name}:committed`);
   if (decided instanceof Refusal) throw decided.error;
   return decided as never;
 }
@@ -76,12 +77,25 @@ async function runUnderKey(run: Run) {
   const answer = await runRemembered<unknown, unknown>(db, toRemembered(run), {
     groupCommit,
     intend: intend && ((tx) => intend(tx, request, call)),
-    prepare: async (intended) => await spec.prepare?.(request, call, intended),
-    apply: async (tx, prepared) => toOutcome(method, await spec.apply(tx, request, call, prepared)),
+    prepare: (intended) => prepare(run, intended),
+    apply: (tx, prepared) => apply(run, tx, prepared),
   });
-  await reach(`rpc:${method.name}:committed`);
+  if (armed) await reach(`rpc:${method.name}:committed`);
   if (answer.replayed) call.setResponseMetadata("idempotent-replayed", "true");
   return answer.response;
+}
+
+async function prepare({ method, spec, request, call }: Run, intended: unknown): Promise<unknown> {
+  if (armed) await reach(`rpc:${method.name}:intended`);
+  const prepared = await spec.prepare?.(request, call, intended);
+  if (armed) await reach(`rpc:${method.name}:prepared`);
+  return prepared;
+}
+
+async function apply({ method, spec, request, call }: Run, tx: Transaction, prepared: unknown) {
+  const decided = await spec.apply(tx, request, call, prepared);
+  if (armed) await reach(`rpc:${method.name}:decided`);
+  return toOutcome(method, decided);
 }
 
 function toOutcome(method: DescMethod, decided: MessageInitShape<DescMessage> | Refusal): Outcome {
