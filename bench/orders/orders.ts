@@ -6,6 +6,7 @@ import { cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { readUsages } from "../../tools/top/process-usage.ts";
 import type { BuyersNote, BuyersRun, BuyersTask } from "./buyers.ts";
+import { type Floor, findPgbench, measureFloor } from "./floor.ts";
 import { type LevelResult, median, type OrdersResult, toMarkdown } from "./report.ts";
 import { type BenchShop, startBenchShop } from "./shop.ts";
 
@@ -60,7 +61,22 @@ async function measureLevels(
     durability: await shop.durability(),
     plan: `${plan.warmUpMs / 1_000} s warm-up, ${plan.runs} runs of ${plan.runMs / 1_000} s, medians`,
     levels: results,
+    floor: await measureSqlFloor(shop, plan.runMs / 1_000),
   };
+}
+
+/** After the levels, so that what it leaves behind for vacuum and checkpoints is not theirs. */
+async function measureSqlFloor(shop: BenchShop, seconds: number): Promise<Floor | undefined> {
+  const pgbench = findPgbench();
+  if (!pgbench) return undefined;
+  console.error("pgbench");
+  const databaseUrl = await shop.createDatabase("floor");
+  return await measureFloor({
+    pgbench,
+    databaseUrl,
+    seconds,
+    cpuMs: () => shop.cpuMs().get("postgres") ?? 0,
+  });
 }
 
 async function measureLevel(shop: BenchShop, task: BuyersTask): Promise<LevelResult> {

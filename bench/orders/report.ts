@@ -1,3 +1,5 @@
+import type { Floor } from "./floor.ts";
+
 /** One number of buyers. */
 export interface LevelResult {
   readonly buyers: number;
@@ -18,6 +20,8 @@ export interface OrdersResult {
   /** The flags it was run with. */
   readonly flags: string;
   readonly levels: readonly LevelResult[];
+  /** Undefined where there is no pgbench. */
+  readonly floor: Floor | undefined;
 }
 
 /** Not part of the shop: what stands in for the outside world, and what loads it. */
@@ -31,7 +35,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** The result as a page. */
-export function toMarkdown({ machine, node, durability, plan, flags, levels }: OrdersResult): string {
+export function toMarkdown({ machine, node, durability, plan, flags, levels, floor }: OrdersResult): string {
   const names = [...(levels[0]?.cpuMsPerOrder.keys() ?? [])];
   const header = ["", ...levels.map(({ buyers }) => `${buyers} at once`)];
   const row = (title: string, pick: (level: LevelResult) => string) => [title, ...levels.map(pick)];
@@ -65,7 +69,35 @@ export function toMarkdown({ machine, node, durability, plan, flags, levels }: O
     "",
     ...table(header, names.filter((name) => apart.has(name)).map(cpu)),
     "",
+    ...(floor ? floorSection(floor, levels) : [noFloor]),
+    "",
   ].join("\n");
+}
+
+const noFloor =
+  "No SQL floor: pgbench was not found (Debian has it in the package `postgresql`; the shop does not need it).";
+
+function floorSection(floor: Floor, levels: readonly LevelResult[]): string[] {
+  const timesFloor = (level: LevelResult) =>
+    (level.cpuMsPerOrder.get("postgres") ?? 0) / floor.postgresCpuMsPerOrder;
+  const header = ["", "SQL floor", ...levels.map(({ buyers }) => `${buyers} at once`)];
+  return [
+    `The SQL floor, on the same server in the same run: the rows of one order over all services (\`bench/orders/floor.sql\`), written by ${floor.clients} clients of ${floor.pgbench} with nothing before or behind them:`,
+    "",
+    ...table(header, [
+      [
+        "orders, or their rows, per second",
+        floor.ordersPerSecond.toFixed(0),
+        ...levels.map((level) => level.ordersPerSecond.toFixed(0)),
+      ],
+      [
+        "Postgres CPU ms per order",
+        floor.postgresCpuMsPerOrder.toFixed(2),
+        ...levels.map((level) => (level.cpuMsPerOrder.get("postgres") ?? 0).toFixed(2)),
+      ],
+      ["times the floor's CPU", "1", ...levels.map((level) => timesFloor(level).toFixed(2))],
+    ]),
+  ];
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {

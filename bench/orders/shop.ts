@@ -7,6 +7,7 @@ import { CUSTOMER_SCOPES, fetchToken } from "../../tools/client/tokens.ts";
 import { findRunningShop, type RunningShop } from "../../tools/start/ports-file.ts";
 import { readRunningProcesses } from "../../tools/start/process-records.ts";
 import { shopFolder } from "../../tools/start/shop-folder.ts";
+import { createDatabases } from "../../tools/stores/databases.ts";
 import { readUsages } from "../../tools/top/process-usage.ts";
 
 /** A shop started for a benchmark, with a folder of its own. */
@@ -19,6 +20,8 @@ export interface BenchShop {
   productIds(): Promise<string[]>;
   /** What the stores promise about durability, as they say themselves. */
   durability(): Promise<string>;
+  /** Makes an empty database beside the services', and returns how its owner reaches it. */
+  createDatabase(name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -42,6 +45,7 @@ export async function startBenchShop(portBase: number): Promise<BenchShop> {
     tokens: (count) => fetchTokens(running, count),
     productIds: () => stockProducts(running),
     durability: () => readDurability(running, dataDir),
+    createDatabase: (name) => createDatabase(running, dataDir, name),
     stop: () => stop(supervisor, dataDir),
   };
 }
@@ -109,6 +113,13 @@ async function readDurability({ ports }: RunningShop, dataDir: string): Promise<
   }
   await client.end();
   return `Postgres ${shown.join(" ")}; JetStream file storage, one replica; Redis without persistence`;
+}
+
+async function createDatabase({ ports }: RunningShop, dataDir: string, name: string): Promise<string> {
+  const password = readFileSync(join(dataDir, "postgres.password"), "utf8");
+  const superuserUrl = `postgres://postgres:${password}@127.0.0.1:${ports.postgres}/postgres`;
+  const access = await createDatabases(superuserUrl, [name], join(dataDir, `${name}-passwords.json`));
+  return access[name]?.ownerUrl ?? "";
 }
 
 async function stop(supervisor: ChildProcess, dataDir: string) {
