@@ -7,6 +7,7 @@ import { finishAbandonedRefunds } from "./refund-truth.ts";
 import { paymentsRpc } from "./rpc.ts";
 import { createStripeProcessor } from "./stripe/stripe-processor.ts";
 import { createPaymentsUnderWay } from "./under-way.ts";
+import { forgetProcessorEvents } from "./webhook-store.ts";
 
 /** Payments: moves money between a customer's card and the shop, once, and keeps the ledger. */
 export const payments = defineService({
@@ -27,6 +28,7 @@ export const payments = defineService({
       reconciliations: paymentReconciliations({ db, processor }),
       jobs: [
         { name: "finish-refunds", everyMs: 30_000, run: () => finishAbandonedRefunds({ db, processor }) },
+        { name: "forget-webhooks", everyMs: 60_000, run: () => forgetProcessorEvents(db, signal) },
       ],
     };
   },

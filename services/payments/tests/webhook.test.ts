@@ -9,6 +9,7 @@ import {
 } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
+import { eventually } from "#kit/testing/testing.ts";
 import {
   aCheckout,
   authorized,
@@ -192,6 +193,25 @@ describe("news that is none", () => {
     expect(await tell(`{"id":"evt_1","type":"customer.created","data":{"object":{}}}`)).toBe("taken in");
     expect(await tell("no JSON at all")).toBe("taken in");
   });
+});
+
+test("webhooks are forgotten after 30 days", async () => {
+  const { database, db } = payments.service;
+  await db.query(
+    statement(
+      "test-old-events",
+      `insert into processor_events (event_id, authorize_key, kind, received_at)
+       select 'evt_old_' || n, 'key', 'captured', souk_now() - interval '30 days 1 minute' from generate_series(1, 2100) n
+       union all select 'evt_young', 'key', 'captured', souk_now() - interval '29 days'`,
+    ),
+  );
+  const replica = await startPayments({ database, processorUrl: payments.processor.url });
+  const kept = statement(
+    "test-kept-events",
+    "select event_id from processor_events where authorize_key = 'key'",
+  );
+  await eventually(async () => expect(await db.query(kept)).toEqual([{ event_id: "evt_young" }]));
+  await replica.stop();
 });
 
 const countEvents = statement("test-count-events", "select count(*) from processor_events");
