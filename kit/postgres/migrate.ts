@@ -19,19 +19,23 @@ export const kitMigrations: MigrationStream = {
 
 /**
  * Brings a database up to date, stream by stream, as its owner, and lets the runtime role read and write but not define.
- * Several processes may call this at once: they take turns behind the migrator's advisory lock.
- * @throws when the server is away or a migration fails: of that one nothing stays, and the next call begins with it.
+ * Several processes may call this at once: they take turns behind an advisory lock.
+ * @throws when the server is away, somebody else's turn lasts longer than a minute, or a migration fails (it does where a
+ * reader keeps its table for too long): of that one nothing stays, and the next call begins with it.
  */
 export async function migrate(options: {
   readonly ownerUrl: string;
   readonly runtimeRole: string;
   readonly streams: readonly MigrationStream[];
   readonly log: Logger;
+  /** How long a statement may wait for a lock, 5,000 ms by default: all who come later wait behind it meanwhile. */
+  readonly lockTimeoutMs?: number;
 }): Promise<void> {
   const client = new pg.Client({ connectionString: options.ownerUrl, connectionTimeoutMillis: 5_000 });
   client.on("error", () => {});
   await client.connect();
   try {
+    await client.query(takeTurn(options.lockTimeoutMs ?? lockTimeoutMs));
     for (const stream of options.streams) await runStream(client, stream, options.log);
     await client.query(
       grants(client.escapeIdentifier(options.runtimeRole), client.escapeIdentifier(client.database ?? "")),
@@ -49,11 +53,23 @@ async function runStream(client: pg.Client, stream: MigrationStream, log: Logger
     migrationsSchema: "public",
     direction: "up",
     checkOrder: true,
-    advisoryLockMode: "wait",
+    noLock: true,
     log: () => {},
   });
   for (const migration of ran) log.info({ migration: basename(migration.path) }, "migrated");
 }
+
+const turnTimeoutMs = 60_000;
+const lockTimeoutMs = 5_000;
+/** A statement that takes longer does not belong into the start of a service. */
+const statementTimeoutMs = 600_000;
+
+const takeTurn = (lockTimeoutMs: number) => `
+  set lock_timeout = ${turnTimeoutMs};
+  select pg_advisory_lock(hashtext('souk migrations'));
+  set lock_timeout = ${lockTimeoutMs};
+  set statement_timeout = ${statementTimeoutMs};
+`;
 
 /**
  * For every session of this database, a person's too: a transaction left open holds back the events of all databases of the server.
@@ -64,7 +80,6 @@ const idleInTransactionTimeoutMs = 60_000;
 /** DML only, and not on the clock: whoever shifts time is the owner. Runs on each start, so new tables are covered. */
 const grants = (role: string, database: string) => `
   begin;
-  select pg_advisory_xact_lock(hashtext('souk grants'));
   grant usage on schema public, kit to ${role};
   grant select, insert, update, delete on all tables in schema public, kit to ${role};
   grant usage, select on all sequences in schema public, kit to ${role};

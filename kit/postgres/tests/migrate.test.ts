@@ -88,6 +88,30 @@ test("a migration that fails leaves nothing of itself, and the next start begins
   rmSync(folder, { recursive: true });
 });
 
+test("a migration waits for a reader of its table only so long, and keeps nobody waiting behind it for longer", async () => {
+  const { ownerUrl } = await createEmpty();
+  const folder = mkdtempSync(join(tmpdir(), "souk-migrations-"));
+  writeFileSync(join(folder, "0001-good.sql"), "create table good (n int);");
+  const run = () =>
+    migrate({
+      ownerUrl,
+      runtimeRole: "test_counters_app",
+      streams: [kitMigrations, { folder: pathToFileURL(`${folder}/`), table: "migrations_service" }],
+      log: parts.log,
+      lockTimeoutMs: 200,
+    });
+  await run();
+  const reader = new pg.Client({ connectionString: ownerUrl });
+  await reader.connect();
+  await reader.query("begin; select from good");
+  writeFileSync(join(folder, "0002-wider.sql"), "alter table good add column wide int;");
+  await expect(run()).rejects.toThrow(/lock timeout/);
+  await reader.end();
+  await run();
+  expect(await migrationsOf(ownerUrl, "migrations_service")).toEqual(["0001-good", "0002-wider"]);
+  rmSync(folder, { recursive: true });
+});
+
 test.each([
   `create table sneaky (n int)`,
   `create table kit.sneaky (n int)`,
