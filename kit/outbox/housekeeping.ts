@@ -3,7 +3,7 @@ import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
 import { emptyDays, measureOutbox } from "./statements.ts";
 
-const everyMs = 5_000;
+const defaultEveryMs = 5_000;
 
 interface Measured {
   readonly pending: number;
@@ -14,9 +14,15 @@ interface Measured {
 
 /** Measures the backlog and lets go of what was published long ago; both are off the relay's own path. */
 export async function keepHouse(
-  { db, log, metrics }: { readonly db: Database; readonly log: Logger; readonly metrics: Metrics },
+  options: {
+    readonly db: Database;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+    readonly housekeepingEveryMs?: number;
+  },
   signal: AbortSignal,
 ): Promise<void> {
+  const { db, log, metrics, housekeepingEveryMs: everyMs = defaultEveryMs } = options;
   const horizonAge = createHorizonAge();
   while (!signal.aborted) {
     try {

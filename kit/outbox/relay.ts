@@ -26,6 +26,8 @@ export interface RelayOptions {
   readonly nats: Nats;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How often the backlog is measured and old parts are emptied; 5,000 ms by default. */
+  readonly housekeepingEveryMs?: number;
 }
 
 /** As many events are read and published side by side at once: beyond 500 the drain rate no longer rises. */

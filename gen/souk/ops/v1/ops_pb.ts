@@ -1091,7 +1091,7 @@ export const RepublishEventsRequestSchema: GenMessage<RepublishEventsRequest> = 
  */
 export type RepublishEventsResponse = Message<"souk.ops.v1.RepublishEventsResponse"> & {
   /**
-   * Events that are published again from now on.
+   * Events that are published again from now on, counted up to a million.
    *
    * @generated from field: int64 events = 1;
    */
