@@ -124,7 +124,8 @@ export const countSince = statement(
 
 /**
  * Exact up to 10,000 events, then by sequence numbers, some of which belong to transactions that were rolled back: a count would
- * cost most when there is least to spare. Beside it the snapshot's bounds, which tell whether somebody holds the horizon.
+ * cost most when there is least to spare. Without its order the limited count would first gather all that waits. Beside it the
+ * snapshot's bounds, which tell whether somebody holds the horizon.
  */
 export const measureOutbox = statement(
   "kit-measure-outbox",
@@ -144,7 +145,7 @@ export const measureOutbox = statement(
          from (select from kit.outbox o
                 where (o.xid, o.seq) > (c.xid, c.seq) and o.xid < pg_snapshot_xmax(pg_current_snapshot())
                   and o.seq > c.floor_seq
-                limit 10001) waiting
+                order by o.xid, o.seq limit 10001) waiting
      ) counted`,
 );
 
