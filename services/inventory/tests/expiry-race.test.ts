@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { newId } from "#kit/ids/ids.ts";
+import { type Session, statement } from "#kit/postgres/postgres.ts";
+import { openReconciling } from "#kit/testing/reconciling.ts";
+import { eventually } from "#kit/testing/testing.ts";
+import { openShop, type Shop } from "./shop.ts";
+
+const quarterMs = 16 * 60_000;
+const sku = "TEA-1";
+let shop: Shop;
+
+// Shifting the clock expires whatever there is, so each test has a shop of its own.
+beforeEach(async () => {
+  shop = await openShop({ env: { EXPIRY_EVERY_MS: "50", EXPIRY_BATCH_SIZE: "4" } });
+  await shop.receive({ [sku]: 100 });
+});
+afterEach(() => shop.close());
+
+const begin = statement("test-begin", "begin");
+const lockStock = statement("test-lock-stock", "select from stock where sku = $1 for update");
+const rollback = statement("test-rollback", "rollback");
+const selectWaiting = statement(
+  "test-select-waiting",
+  `select count(*)::int as waiting from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and position($1 in query) > 0`,
+);
+
+/** Until `during` is over, whoever wants the stock row waits for it. */
+async function whileStockIsLocked(during: () => Promise<void>) {
+  const session: Session = await shop.service.db.session();
+  try {
+    await session.query(begin);
+    await session.query(lockStock, [sku]);
+    await during();
+    await session.query(rollback);
+  } finally {
+    await session.close();
+  }
+}
+
+const someoneWaits = (what: "due as materialized" | "confirmed (order_id") =>
+  eventually(async () => {
+    const [row] = await shop.service.db.query<{ waiting: number }>(selectWaiting, [what]);
+    expect(row?.waiting).toBe(1);
+  });
+
+const selectEvents = statement(
+  "test-select-events-by-version",
+  `select headers->>'ce-type' as type from kit.outbox where headers->>'ce-subject' = $1
+    order by (headers->>'souk-aggregate-version')::int`,
+);
+
+/** By version, as consumers apply them: of two transactions at once the later change may be the elder transaction's. */
+async function eventsOf(reservationId: string) {
+  const rows = await shop.service.db.query<{ type: string }>(selectEvents, [reservationId]);
+  return rows.map(({ type }) => type.slice(type.lastIndexOf(".") + 1));
+}
+
+async function reserved(pieces = 4) {
+  const orderId = newId("order");
+  const { reservation } = await shop.reserve({ [sku]: pieces }, { orderId });
+  return { orderId, reservationId: reservation?.reservationId ?? "" };
+}
+
+const findings = () => openReconciling(shop.service, "inventory").run("stock-with-movements");
+
+test("a commit that meets its reservation being expired waits for that, and takes the pieces again", async () => {
+  const order = await reserved();
+  await whileStockIsLocked(async () => {
+    await shop.service.shiftClock(quarterMs);
+    await someoneWaits("due as materialized");
+    await shop.confirm([order]);
+    await someoneWaits("confirmed (order_id");
+  });
+  await eventually(async () => expect(await eventsOf(order.reservationId)).toContain("StockCommitted"));
+  const events = ["StockReserved", "StockReleased", "StockCommitted"];
+  expect(await eventsOf(order.reservationId)).toEqual(events);
+  expect(await shop.stockOf(sku)).toEqual({ onHand: 96, reserved: 0, available: 96 });
+  expect(await findings()).toEqual([]);
+});
+
+test("a reservation that is being committed does not expire, and what else is due does meanwhile", async () => {
+  const order = await reserved();
+  await shop.receive({ "TEA-2": 10 });
+  const { reservation: other } = await shop.reserve({ "TEA-2": 3 });
+  await whileStockIsLocked(async () => {
+    await shop.confirm([order]);
+    await someoneWaits("confirmed (order_id");
+    await shop.service.shiftClock(quarterMs);
+    await eventually(async () =>
+      expect(await eventsOf(other?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]),
+    );
+  });
+  await eventually(async () => expect(await eventsOf(order.reservationId)).toContain("StockCommitted"));
+  expect(await eventsOf(order.reservationId)).toEqual(["StockReserved", "StockCommitted"]);
+  expect(await shop.stockOf(sku)).toEqual({ onHand: 96, reserved: 0, available: 96 });
+  expect(await findings()).toEqual([]);
+});
+
+test("of forty reservations confirmed while all of them expire each is sold once, and the stock adds up", async () => {
+  const orders = await Promise.all(Array.from({ length: 40 }, () => reserved(2)));
+  await Promise.all([shop.confirm(orders), shop.service.shiftClock(quarterMs)]);
+  for (const { reservationId } of orders) {
+    await eventually(async () => expect(await eventsOf(reservationId)).toContain("StockCommitted"));
+    const events = await eventsOf(reservationId);
+    expect(events.filter((type) => type === "StockCommitted")).toHaveLength(1);
+    expect(events.filter((type) => type === "StockReleased").length).toBeLessThanOrEqual(1);
+    expect([events[0], events.at(-1)]).toEqual(["StockReserved", "StockCommitted"]);
+  }
+  expect(await shop.stockOf(sku)).toEqual({ onHand: 20, reserved: 0, available: 20 });
+  expect(await findings()).toEqual([]);
+});
