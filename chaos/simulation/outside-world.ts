@@ -66,7 +66,7 @@ export function connectProcessor(world: World, process: Process, outside: Outsid
 
 /** Nothing here is old enough to be searched for, and books are compared elsewhere. */
 const neverAsked = (): never => {
-  throw new Error("no history asks the processor for that");
+  throw new Error("no history asks the processor or the carrier for that");
 };
 
 function charge(
@@ -128,6 +128,8 @@ export function connectCarrier(world: World, process: Process, outside: OutsideW
     cancel: ({ key, reference }) =>
       ask(() => once(outside, `cancel ${key}`, () => cancelParcel(outside, reference))),
     track: () => Promise.resolve([]),
+    list: neverAsked,
+    look: neverAsked,
     close: () => {},
   };
 }

@@ -49,3 +49,12 @@ export async function* idPages(
     after = ids.at(-1) ?? after;
   }
 }
+
+const maxAtOnce = 8;
+
+/** Asks the other side about each, eight at a time, so that a comparison leaves it to those who buy. */
+export async function inFew<Item>(items: readonly Item[], ask: (item: Item) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += maxAtOnce) {
+    await Promise.all(items.slice(at, at + maxAtOnce).map(ask));
+  }
+}

@@ -9,7 +9,6 @@ import type { Config } from "./config.ts";
 import { quoteAll } from "./pricing.ts";
 import {
   alreadyEnded,
-  invalidField,
   keyInUse,
   keyMissing,
   keyOfOtherRequest,
@@ -17,6 +16,7 @@ import {
   Problem,
   unauthorized,
 } from "./problems.ts";
+import { listShipments } from "./queries.ts";
 import { readBooking, readQuoteRequest } from "./requests.ts";
 import {
   advanceShipment,
@@ -28,7 +28,6 @@ import {
 } from "./shipment.ts";
 
 const MAX_KEY_LENGTH = 255;
-const MAX_LISTED = 100;
 
 /** What the API works with. */
 export type Carrier = { config: Config; shipments: Collection<Shipment>; answers: Answers; ledger: Ledger };
@@ -82,7 +81,7 @@ async function answer(
 }
 
 function get(shipments: Collection<Shipment>, path: string, query: string): object {
-  if (path === "/v1/shipments") return listByReference(shipments, query);
+  if (path === "/v1/shipments") return listShipments(shipments, query);
   const [, version, resource, id, rest] = path.split("/");
   if (version !== "v1" || id === undefined || rest !== undefined) throw notFound("such address");
   if (resource === "shipments") return shipmentOf(shipments, id);
@@ -193,16 +192,6 @@ function replyOf(outcome: Outcome): SandboxReply {
   const { status, body } = outcome;
   if (outcome.outcome === "replayed") return { status, headers: { "idempotent-replayed": "true" }, body };
   return { status, body };
-}
-
-function listByReference(shipments: Collection<Shipment>, query: string): object {
-  const reference = new URLSearchParams(query).get("reference");
-  if (!reference) throw invalidField("reference", "Shipments are listed by their reference.");
-  const { data, hasMore } = shipments.page({
-    limit: MAX_LISTED,
-    matches: (shipment) => shipment.reference === reference,
-  });
-  return { shipments: data, has_more: hasMore };
 }
 
 function track(shipments: Collection<Shipment>, trackingNumber: string): object {

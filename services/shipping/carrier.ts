@@ -17,6 +17,15 @@ export interface TrackingEvent {
   readonly occurredAt: Date;
 }
 
+/** What the carrier has on its books about one parcel. */
+export interface CarrierRecord {
+  /** The carrier's id of it. */
+  readonly reference: string;
+  /** Whom it was booked for. */
+  readonly orderId: string;
+  readonly standing: "booked" | "cancelled" | "dispatched";
+}
+
 /**
  * The carrier, as far as shipping needs it. Every method repeats safely. They answer what is true at the carrier
  * afterwards, also when that is not what was asked for (a parcel that has left is not cancelled: `dispatched`).
@@ -31,6 +40,13 @@ export interface Carrier {
   ): Promise<CarrierTruth>;
   /** What happened to a parcel, oldest first. */
   track(trackingNumber: string, deadline: Deadline): Promise<TrackingEvent[]>;
+  /** Its records made within a time, to the second and both ends included, newest first, page by page. */
+  list(
+    within: { readonly from: Date | undefined; readonly to: Date | undefined },
+    deadline: Deadline,
+  ): AsyncIterable<readonly CarrierRecord[]>;
+  /** One record; undefined when there is none. */
+  look(reference: string, deadline: Deadline): Promise<CarrierRecord | undefined>;
   /** Closes idle connections. */
   close(): void;
 }

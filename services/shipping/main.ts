@@ -3,6 +3,7 @@ import { rpc } from "#kit/service/handlers.ts";
 import { defineService, run } from "#kit/service/service.ts";
 import { readConfig } from "./config.ts";
 import { createParcelCarrier } from "./parcel-carrier.ts";
+import { shippingReconciliations } from "./reconciliations.ts";
 import { shippingRpc } from "./rpc.ts";
 
 /** Shipping: quotes, books, cancels and follows parcels. */
@@ -17,7 +18,10 @@ export const shipping = defineService({
       timeoutMs: config.carrierTimeoutMs,
     });
     signal.addEventListener("abort", () => carrier.close(), { once: true });
-    return { rpcs: [rpc(ShippingService, shippingRpc({ db, carrier }))] };
+    return {
+      rpcs: [rpc(ShippingService, shippingRpc({ db, carrier }))],
+      reconciliations: shippingReconciliations({ db, carrier }),
+    };
   },
 });
 

@@ -6,7 +6,7 @@ import {
   type ProviderRequest,
 } from "#kit/http/http.ts";
 import type { Deadline } from "#kit/time/time.ts";
-import type { Booking, Carrier, TrackingEvent } from "./carrier.ts";
+import type { Booking, Carrier, CarrierRecord, TrackingEvent } from "./carrier.ts";
 import { type CarrierTruth, type Destination, keyReused, outcomeUnknown, stillUnderWay } from "./shipment.ts";
 
 interface Api {
@@ -21,6 +21,8 @@ export function createParcelCarrier(address: ProviderAddress): Carrier {
     book: (booking, deadline) => book(api, booking, deadline),
     cancel: (command, deadline) => cancel(api, command, deadline),
     track: (trackingNumber, deadline) => track(api, trackingNumber, deadline),
+    list: (within, deadline) => list(api, within, deadline),
+    look: (reference, deadline) => look(api, reference, deadline),
     close: () => api.http.close(),
   };
 }
@@ -62,6 +64,40 @@ async function track(api: Api, trackingNumber: string, deadline: Deadline): Prom
   return events.map(({ status, at }) => ({ description: status, occurredAt: new Date(at) }));
 }
 
+/** A shipment with its history has up to 12 KB: so many stay within what an answer may have. */
+const pageSize = 20;
+
+async function* list(
+  api: Api,
+  { from, to }: { readonly from: Date | undefined; readonly to: Date | undefined },
+  deadline: Deadline,
+): AsyncGenerator<readonly CarrierRecord[]> {
+  const seconds = (at: Date) => Math.floor(at.getTime() / 1_000);
+  const within = (from ? `&created_from=${seconds(from)}` : "") + (to ? `&created_to=${seconds(to)}` : "");
+  const first = `/v1/shipments?limit=${pageSize}${within}`;
+  let path: string | undefined = first;
+  while (path !== undefined) {
+    const answer = await send(api, { method: "GET", path }, deadline);
+    const body = answer.body as { shipments?: unknown; has_more?: boolean } | null;
+    if (answer.status !== 200 || !Array.isArray(body?.shipments)) throw unexpected(answer);
+    const records = body.shipments.map(recordOf);
+    yield records;
+    const last = records.at(-1);
+    path =
+      body.has_more === true && last
+        ? `${first}&starting_after=${encodeURIComponent(last.reference)}`
+        : undefined;
+  }
+}
+
+async function look(api: Api, reference: string, deadline: Deadline): Promise<CarrierRecord | undefined> {
+  const path = `/v1/shipments/${encodeURIComponent(reference)}`;
+  const answer = await send(api, { method: "GET", path }, deadline);
+  if (answer.status === 404) return undefined;
+  if (answer.status !== 200) throw unexpected(answer);
+  return recordOf(answer.body);
+}
+
 /**
  * Sends, and leaves only answers that say what happened.
  * @throws ServiceError DEPENDENCY_UNAVAILABLE for no answer, a fault there, too many requests, and a
@@ -101,14 +137,25 @@ interface ShipmentBody {
   readonly id?: string;
   readonly tracking_number?: string;
   readonly status?: string;
+  readonly reference?: string;
 }
 
 function truthOf({ body }: ProviderAnswer): CarrierTruth {
   const { id, tracking_number: trackingNumber, status } = (body ?? {}) as ShipmentBody;
   if (!id || !trackingNumber || !status)
     throw outcomeUnknown(new Error("the carrier's answer is no shipment"));
-  const standing = status === "booked" ? "booked" : status === "canceled" ? "cancelled" : "dispatched";
-  return { standing, reference: id, trackingNumber };
+  return { standing: standingOf(status), reference: id, trackingNumber };
+}
+
+function standingOf(status: string): CarrierRecord["standing"] {
+  if (status === "booked") return "booked";
+  return status === "canceled" ? "cancelled" : "dispatched";
+}
+
+function recordOf(value: unknown): CarrierRecord {
+  const { id, reference: orderId, status } = (value ?? {}) as ShipmentBody;
+  if (!id || !orderId || !status) throw outcomeUnknown(new Error("what the carrier listed is no shipment"));
+  return { reference: id, orderId, standing: standingOf(status) };
 }
 
 interface CarrierError {

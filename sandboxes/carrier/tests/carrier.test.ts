@@ -47,6 +47,32 @@ describe("booking", () => {
     expect((await get("/v1/shipments?reference=order_none")).body.shipments).toEqual([]);
   });
 
+  test("shipments are listed by when they were booked, newest first and page by page", async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) ids.push((await book(`list-${n}`, { reference: "order_list" })).body.id);
+    const [oldest, middle, newest] = ids;
+    const idsOf = async (query: string) => {
+      const { body } = await get(`/v1/shipments?${query}`);
+      return [body.shipments.map(({ id }: { id: string }) => id), body.has_more];
+    };
+    const { created } = (await get(`/v1/shipments/${oldest}`)).body;
+    expect(await idsOf(`created_from=${created}&limit=2`)).toEqual([[newest, middle], true]);
+    const [rest] = await idsOf(`created_from=${created}&limit=2&starting_after=${middle}`);
+    expect(rest[0]).toBe(oldest);
+    expect(await idsOf("created_to=1000")).toEqual([[], false]);
+    expect(await idsOf(`created_from=${created + 3_600}`)).toEqual([[], false]);
+    expect(await idsOf("reference=order_list&limit=2")).toEqual([[newest, middle], true]);
+    for (const [field, value] of [
+      ["limit", 101],
+      ["created_from", "today"],
+      ["starting_after", "shp_none"],
+      ["colour", "red"],
+    ]) {
+      const refused = await get(`/v1/shipments?${field}=${value}`);
+      expect(refused).toMatchObject({ status: 400, body: { error: { code: "invalid_field", field } } });
+    }
+  });
+
   test("a quote is the price that booking takes", async () => {
     const destination = { ...DESTINATION, country: "FR" };
     const { body } = await post("/v1/quotes", { destination, parcels: BOOKING.parcels });

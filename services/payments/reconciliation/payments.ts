@@ -1,10 +1,10 @@
 import type { Database } from "#kit/postgres/postgres.ts";
-import type { Scope, Verdict } from "#kit/reconciliation/definition.ts";
+import { inFew, type Scope, type Verdict } from "#kit/reconciliation/definition.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type { CardProcessor, ProcessorRecord } from "../card-processor.ts";
 import type { Payment, PaymentStatus } from "../payment.ts";
 import { readRestingPayments } from "../processor-audit-store.ts";
-import { inFew, show } from "./processor.ts";
+import { show } from "./money.ts";
 
 /** Two clocks: the shop's row is written just before the processor's record. */
 const beforeMs = 1_000;

@@ -1,8 +1,8 @@
 import type { Database } from "#kit/postgres/postgres.ts";
-import type { Scope, Verdict } from "#kit/reconciliation/definition.ts";
+import { inFew, type Scope, type Verdict } from "#kit/reconciliation/definition.ts";
 import type { CardProcessor, ProcessorRecord } from "../card-processor.ts";
 import { type KnownKey, readKnownKeys } from "../processor-audit-store.ts";
-import { inFew, show } from "./processor.ts";
+import { show } from "./money.ts";
 
 interface Parts {
   readonly db: Database;
