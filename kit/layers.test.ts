@@ -24,7 +24,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   },
   { saga: ["definition", "forget", "operations", "watch"], reconciliation: ["definition"] },
   { service: ["handlers"] },
-  { testing: ["foreign-events", "reconciling"] },
+  { testing: ["announced", "foreign-events", "reconciling"] },
 ];
 
 /** A source file and the files of this repository it imports, all relative to the root. */

@@ -12,6 +12,7 @@ import { measureGroup } from "./measure.ts";
 import { runReleases } from "./release.ts";
 import { stopWhenStalled } from "./stalled.ts";
 import { deleteForgotten, deleteOldAttempts, deleteOldPositions } from "./statements.ts";
+import { runSweeps } from "./sweep.ts";
 
 /** What consuming needs. */
 export interface ConsumeOptions {
@@ -38,6 +39,7 @@ export async function runConsumers(options: ConsumeOptions, signal: AbortSignal)
   const loops = groupByStream(options).flatMap((group) => [
     runStream(options, group, limits, signal),
     runExhausted(options, group, signal),
+    runSweeps(options, group, limits, signal),
     ...(group.ordered ? [runReleases(options, group, limits, signal)] : []),
   ]);
   await Promise.all([...loops, forgetOldEvents(options, signal)]);

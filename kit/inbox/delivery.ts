@@ -23,7 +23,8 @@ export class EventUnreadable extends Error {
 const maxPayloadBytes = 262_144;
 /** Nothing changes so often; a version above it was not counted. */
 const maxVersion = 1_000_000_000_000n;
-const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** An event's id. */
+export const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const maxIdCharacters = 200;
 
 /**

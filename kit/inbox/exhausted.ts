@@ -4,10 +4,11 @@ import type { Database } from "#kit/postgres/postgres.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { backoffMs, delay } from "#kit/time/time.ts";
 import { HandlerDied, setAside } from "./dead-letters.ts";
+import { EventUnreadable, toDelivery, uuidShape } from "./delivery.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { type OfferedEvent, readHeaders } from "./offered.ts";
 import { stopWhenStalled } from "./stalled.ts";
-import { selectApplied } from "./statements.ts";
+import { selectUnsettled } from "./sweep-statements.ts";
 
 /** What watching for exhausted deliveries needs. */
 export interface ExhaustedOptions {
@@ -69,12 +70,32 @@ async function watch(options: ExhaustedOptions, group: ConsumerGroup, signal: Ab
 async function settle(options: ExhaustedOptions, group: ConsumerGroup, message: JsMsg) {
   try {
     const { stream_seq: sequence, deliveries } = message.json<{ stream_seq: number; deliveries: number }>();
-    const offered = await readOffered(options.nats, group.stream, sequence, deliveries);
-    if (offered) await setAsideUnlessApplied(options, group, offered);
+    await setAsideExhausted(options, group, sequence, deliveries);
     message.ack();
   } catch (error) {
     options.log.warn({ err: error, consumer: group.durable }, "an exhausted delivery could not be set aside");
     message.nak(1_000);
+  }
+}
+
+/** Sets aside the event with this sequence, unless the stream has it no more, or it needs no further delivery. */
+export async function setAsideExhausted(
+  options: ExhaustedOptions,
+  group: ConsumerGroup,
+  sequence: number,
+  deliveries: number,
+): Promise<void> {
+  const offered = await readOffered(options.nats, group.stream, sequence, deliveries);
+  if (offered && concerns(group, offered)) await setAsideUnlessSettled(options, group, offered);
+}
+
+/** What nobody can read is everybody's business. */
+function concerns(group: ConsumerGroup, offered: OfferedEvent): boolean {
+  try {
+    return toDelivery(offered, group) !== undefined;
+  } catch (error) {
+    if (error instanceof EventUnreadable) return true;
+    throw error;
   }
 }
 
@@ -98,16 +119,16 @@ async function readOffered(
 
 const noMessageFound = 10037;
 
-async function setAsideUnlessApplied(
+async function setAsideUnlessSettled(
   { service, db, log }: ExhaustedOptions,
   { durable }: ConsumerGroup,
   offered: OfferedEvent,
 ) {
   const eventId = offered.headers["ce-id"] ?? "";
   await db.transaction(async (tx) => {
-    // An event whose acknowledgement was lost each time has had its effect.
-    const applied = /^[0-9a-f-]{36}$/.test(eventId) && (await tx.query(selectApplied, [durable, [eventId]]));
-    if (applied && applied.length > 0) return;
+    // An event whose acknowledgement was lost each time has had its effect, or waits for an earlier one.
+    const unsettled = uuidShape.test(eventId) && (await tx.query(selectUnsettled, [durable, [eventId]]));
+    if (unsettled && unsettled.length === 0) return;
     const error = new HandlerDied(
       `The server offered it ${offered.deliveries} times; nobody lived to answer.`,
     );

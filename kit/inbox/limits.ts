@@ -19,6 +19,8 @@ export interface InboxLimits {
   readonly ackWaitMs: number;
   /** How often the server offers an event at most. */
   readonly maxDeliver: number;
+  /** How often events are looked for that the server has stopped offering without anybody hearing of it, in milliseconds. */
+  readonly sweepEveryMs: number;
 }
 
 /** What holds where nothing else is said. */
@@ -30,6 +32,7 @@ export const defaultLimits: InboxLimits = {
   adoptAfterMs: 300_000,
   ackWaitMs: 30_000,
   maxDeliver: 50,
+  sweepEveryMs: 300_000,
 };
 
 /** Whether trying again is of no use, or was of none often enough. */

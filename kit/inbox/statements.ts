@@ -16,12 +16,6 @@ export const deleteInbox = statement(
   `delete from kit.inbox where consumer = $1 and event_id = any($2::uuid[])`,
 );
 
-/** $1 consumer, $2 event ids. */
-export const selectApplied = statement(
-  "kit-select-applied",
-  `select event_id from kit.inbox where consumer = $1 and event_id = any($2::uuid[])`,
-);
-
 export const deleteForgotten = statement(
   "kit-delete-forgotten-inbox",
   `delete from kit.inbox where (consumer, event_id) in (

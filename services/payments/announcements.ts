@@ -37,8 +37,10 @@ export function announceRefund(tx: Transaction, payment: Payment, cause: Cause):
   announce(tx, PaymentRefundedSchema, { ...toPaymentEvent(payment), refunded }, about);
 }
 
+/** Version 1 is the intent, which nobody is told of; each later version is announced by one event. */
 const aboutOf = ({ version }: Payment, { correlationId, traceparent }: Cause) => ({
   aggregateVersion: version,
+  previousVersion: version === 2n ? 0n : version - 1n,
   correlationId,
   traceparent,
 });

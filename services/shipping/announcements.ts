@@ -13,7 +13,9 @@ export function announceChange(
   { correlationId, traceparent }: Cause,
 ): void {
   const { shipmentId, orderId, customerId, trackingNumber, version } = shipment;
-  const about = { aggregateVersion: version, correlationId, traceparent };
+  // Version 1 is the intent, which nobody is told of; each later one is announced, but for a refusal, which is the last.
+  const previousVersion = version === 2n ? 0n : version - 1n;
+  const about = { aggregateVersion: version, previousVersion, correlationId, traceparent };
   if (shipment.status === "BOOKED") {
     announce(tx, ShipmentBookedSchema, { shipmentId, orderId, customerId, trackingNumber }, about);
   } else if (shipment.status === "CANCELLED") {

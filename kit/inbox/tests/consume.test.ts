@@ -7,6 +7,7 @@ import {
 import { newUuid } from "#kit/ids/ids.ts";
 import { runConsumers } from "#kit/inbox/consume.ts";
 import { type Consumer, type EventContext, on } from "#kit/inbox/inbox.ts";
+import { deleteForgotten } from "#kit/inbox/statements.ts";
 import { statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
 import { connectForeignEvents, type ForeignEvents } from "#kit/testing/foreign-events.ts";
@@ -236,6 +237,20 @@ describe("two replicas", () => {
     const total = `select count(*)::int as n, max(value)::int as most from counters`;
     await eventually(async () => expect(await parts.asOwner(total)).toEqual([{ n: 300, most: 1 }]), 5_000);
   });
+});
+
+test("what was applied is forgotten when no delivery can come any more, so many at a time, and nothing younger", async () => {
+  await parts.asOwner(`insert into kit.inbox (consumer, event_id, applied_at)
+    select 'counters', gen_random_uuid(), now() - interval '14 days 1 minute' from generate_series(1, 10500)`);
+  await parts.asOwner(`insert into kit.inbox (consumer, event_id, applied_at)
+    select 'counters', gen_random_uuid(), now() - interval '13 days 23 hours' from generate_series(1, 20)`);
+  const kept = () =>
+    parts.asOwner(`select count(*) filter (where applied_at < now() - interval '14 days')::int as old,
+      count(*) filter (where applied_at >= now() - interval '14 days')::int as young from kit.inbox`);
+  await parts.db.query(deleteForgotten);
+  expect(await kept()).toEqual([{ old: 500, young: 20 }]);
+  consume([count]);
+  await eventually(async () => expect(await kept()).toEqual([{ old: 0, young: 20 }]));
 });
 
 test("consuming that is told to stop while it begins ends at once", async () => {

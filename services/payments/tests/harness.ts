@@ -3,6 +3,7 @@ import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
+import { announcedInOrder } from "#kit/testing/announced.ts";
 import { startForTest, type TestService } from "#kit/testing/testing.ts";
 import { payments } from "../main.ts";
 import { apiKey, type CardProcessorSandbox, startCardProcessor } from "./sandbox.ts";
@@ -99,15 +100,9 @@ export async function processorDid(
   return entries.map(({ kind, amount }) => `${kind} ${amount}`);
 }
 
-const selectEvents = statement(
-  "test-events-of",
-  `select headers->>'ce-type' as type from kit.outbox where headers->>'ce-subject' = $1 order by xid, seq`,
-);
-
 /** Names of the events announced about a payment, oldest first. */
 export async function eventsOf({ service }: Harness, paymentId: string): Promise<string[]> {
-  const rows = await service.db.query<{ type: string }>(selectEvents, [paymentId]);
-  return rows.map(({ type }) => type.split(".").at(-1) ?? "");
+  return await announcedInOrder(service.db, paymentId);
 }
 
 const forget = statement("test-forget-answers", "delete from kit.idempotency");

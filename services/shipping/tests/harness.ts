@@ -6,6 +6,7 @@ import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
+import { announcedInOrder } from "#kit/testing/announced.ts";
 import { startForTest, type TestService } from "#kit/testing/testing.ts";
 import { startSandboxProcess } from "../../../sandboxes/sandbox-process.ts";
 import { shipping } from "../main.ts";
@@ -96,15 +97,9 @@ export async function carrierDid(
   return lines.filter((line) => line !== "").map((line) => JSON.parse(line).kind);
 }
 
-const selectEvents = statement(
-  "test-events-of",
-  `select headers->>'ce-type' as type from kit.outbox where headers->>'ce-subject' = $1 order by xid, seq`,
-);
-
 /** Names of the events announced about a shipment, oldest first. */
 export async function eventsOf({ service }: Harness, shipmentId: string): Promise<string[]> {
-  const rows = await service.db.query<{ type: string }>(selectEvents, [shipmentId]);
-  return rows.map(({ type }) => type.split(".").at(-1) ?? "");
+  return await announcedInOrder(service.db, shipmentId);
 }
 
 const selectRow = statement(
