@@ -1,6 +1,7 @@
 // What shows each planted bug soonest: which faults, how many, and which invariant has to break.
 
 import { type PlantedBug, plantedBugs } from "#kit/failpoints/planted.ts";
+import type { Targets } from "./faults/draw.ts";
 import type { Counts } from "./faults/schedule.ts";
 import { LINK_NAMES, REPLICATED } from "./shop/ports.ts";
 
@@ -11,6 +12,7 @@ export interface Search {
   readonly counts: Counts;
   readonly services: readonly string[];
   readonly links: readonly string[];
+  readonly troubles?: Targets["troubles"];
   /** One of these has to break; others may. */
   readonly invariants: readonly string[];
 }
@@ -30,6 +32,7 @@ const searches: Readonly<Record<PlantedBug, Search>> = {
     ...usual,
     ordersPerSecond: 20,
     counts: { "trouble-link": 800 },
+    troubles: ["slow"],
     links: LINK_NAMES.filter((name) => name.startsWith("postgres:")),
     invariants: ["outbox-in-stream"],
   },
@@ -41,9 +44,11 @@ const searches: Readonly<Record<PlantedBug, Search>> = {
   },
   "charge-without-key": {
     ...usual,
-    counts: { "reset-link": 900, "kill-service": 80 },
+    // The processor's answer takes so long that whoever dies has mostly asked already.
+    counts: { "trouble-link": 400, "kill-service": 240 },
     services: ["payments"],
     links: ["card-processor"],
+    troubles: ["slow"],
     invariants: ["money-moves-once"],
   },
   "release-without-tombstone": {
@@ -53,8 +58,9 @@ const searches: Readonly<Record<PlantedBug, Search>> = {
   },
   "nak-without-delay": {
     ...usual,
-    counts: { "crash-postgres": 60, "trouble-link": 200 },
+    counts: { "trouble-link": 150 },
     links: ["postgres:witness"],
+    troubles: ["refusing"],
     invariants: ["retries-are-paced", "no-dead-letters"],
   },
   "retry-on-declined": { ...usual, invariants: ["money-moves-once"] },

@@ -3,7 +3,8 @@ import { Client } from "pg";
 /** Runs SQL and returns its rows; `bigint` comes as a bigint. */
 export type Query = <Row extends object>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
-const connectTimeoutMs = 5_000;
+/** Patient: what the harness reads decides, and the machine may be busy. */
+const connectTimeoutMs = 30_000;
 const statementTimeoutMs = 60_000;
 const int8 = 20;
 

@@ -13,7 +13,7 @@ export interface Streams {
   readonly client: JetStreamClient;
 }
 
-const connectTimeoutMs = 5_000;
+const connectTimeoutMs = 30_000;
 
 /** Connects to a server for the time of `work`. */
 export async function withStreams<T>(natsUrl: string, work: (streams: Streams) => Promise<T>): Promise<T> {

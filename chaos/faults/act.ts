@@ -84,6 +84,8 @@ type LinkFault = Extract<Fault, { kind: "trouble-link" }>;
 async function troubleLink(shop: ChaosShop, { link, trouble, forMs }: LinkFault, signal: AbortSignal) {
   const hurt = linkOf(shop, link);
   hurt.trouble(trouble);
+  // Whoever refuses has lost what stood before, too.
+  if (trouble.kind === "refusing") hurt.reset();
   try {
     await pause(forMs, signal);
   } finally {

@@ -6,6 +6,8 @@ import type { Fault, FaultKind, PlannedFault } from "./fault.ts";
 export interface Targets {
   readonly services: readonly string[];
   readonly links: readonly string[];
+  /** What can be wrong with a link; a mixture where unset. */
+  readonly troubles?: readonly LinkTrouble["kind"][] | undefined;
 }
 
 /** Draws one fault of a kind. */
@@ -31,7 +33,7 @@ export function drawFault(random: Random, kind: FaultKind, targets: Targets): Fa
       return {
         kind,
         link: random.pick(targets.links),
-        trouble: drawTrouble(random),
+        trouble: drawTrouble(random, targets.troubles),
         forMs: random.integer(1_000, 8_000),
       };
     case "reset-link":
@@ -49,8 +51,10 @@ export function drawFault(random: Random, kind: FaultKind, targets: Targets): Fa
 const drawFreezeMs = (random: Random) =>
   random.chance(0.2) ? random.integer(12_000, 30_000) : random.integer(1_000, 6_000);
 
-function drawTrouble(random: Random): LinkTrouble {
-  const kind = random.pick(["slow", "slow", "stalled", "refusing", "sliced"] as const);
+const usualTroubles = ["slow", "slow", "stalled", "refusing", "sliced"] as const;
+
+function drawTrouble(random: Random, troubles: Targets["troubles"] = usualTroubles): LinkTrouble {
+  const kind = random.pick(troubles);
   switch (kind) {
     case "slow":
       return { kind, minMs: random.integer(5, 50), maxMs: random.integer(60, 400) };

@@ -1,7 +1,7 @@
 // What goes wrong when: a pure function of seed, length and variant, so that a run can be had again.
 
 import { createRandom, type Random } from "../random.ts";
-import { drawFault, drawFirstClocks } from "./draw.ts";
+import { drawFault, drawFirstClocks, type Targets } from "./draw.ts";
 import { type FaultKind, faultKinds, type PlannedFault } from "./fault.ts";
 
 /** How faults are spread over a run. */
@@ -16,6 +16,7 @@ export interface ScheduleOptions {
   /** Services of which two replicas run. */
   readonly services: readonly string[];
   readonly links: readonly string[];
+  readonly troubles?: Targets["troubles"];
   /** How often each kind happens per ten minutes; {@link usualCounts} where unset. */
   readonly counts?: Counts;
 }

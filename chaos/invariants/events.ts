@@ -126,7 +126,7 @@ export const noDeadLetters: Invariant = {
 };
 
 /** Far above what a run's outages come to when each delivery waits longer than the one before. */
-const manyDeliveries = 40;
+const manyDeliveries = 25;
 
 /** An event that cannot be applied now is not offered again at once. */
 export const retriesArePaced: Invariant = {

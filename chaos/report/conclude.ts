@@ -4,8 +4,9 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import type { RunOptions } from "../flags.ts";
 import { searchFor } from "../planted.ts";
-import { measureRun, type Requirement } from "../requirements.ts";
+import { hitsOf, measureRun, type Requirement } from "../requirements.ts";
 import { isBroken, type RunOutcome } from "../run.ts";
+import { REPLICAS, REPLICATED } from "../shop/ports.ts";
 import { writeReport } from "./markdown.ts";
 import { drawPicture } from "./picture.ts";
 
@@ -57,6 +58,11 @@ function requirementsOf(
   // Told the other way round, so that more is better here too.
   return [
     ...asked,
+    {
+      name: "replicas restarted",
+      asked: REPLICATED.length * REPLICAS.length,
+      reached: hitsOf(incidents, "restart-service"),
+    },
     { name: "requests that did not fail", asked: outcomes.length, reached: outcomes.length - unanswered },
   ];
 }

@@ -50,11 +50,11 @@ export interface ChaosShop {
 const repository = resolve(import.meta.dirname, "../..");
 /** Kept between runs: stripping the types of every module anew would take longer than everything else. */
 const compileCacheDir = join(repository, "node_modules/.cache/souk-chaos");
-const readyWithinMs = 45_000;
+const readyWithinMs = 90_000;
 const stopWithinMs = 15_000;
 /** Killed as often as the schedule says, and always back at once. */
 const policy = { maxCrashes: 1_000_000, windowMs: 1_000, firstDelayMs: 20, maxDelayMs: 250 };
-const servingWithinMs = 60_000;
+const servingWithinMs = 120_000;
 
 /** Starts everything. Rejects, with nothing left running, where one part does not come up. */
 export async function startShop(options: ShopOptions): Promise<ChaosShop> {
