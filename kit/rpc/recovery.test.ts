@@ -58,6 +58,20 @@ test("a callee that fails now and then wakes nobody: its callers keep to their b
   expect(woken).toEqual([]);
 });
 
+test("who comes to wait when the callee has returned meanwhile is woken at once; for what failed since, nobody is", () => {
+  const { recovery, woken, wait } = anIllCallee();
+  vi.advanceTimersByTime(probeEveryMs);
+  recovery.succeeded();
+  wait("late")();
+  expect(woken).toEqual(["late"]);
+  recovery.failed();
+  const since = new Error("once more");
+  recovery.mark(since);
+  onRecovery(since, () => woken.push("since"))();
+  expect(woken).toEqual(["late"]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test("who has stopped waiting is not woken, and when nobody waits nothing ticks", () => {
   const { recovery, woken, wait } = anIllCallee();
   const leave = wait("a");

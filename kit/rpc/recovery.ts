@@ -34,6 +34,7 @@ export function onRecovery(error: unknown, wake: () => void): () => void {
 export function createRecovery(probeEveryMs: number): Recovery {
   const waiting = new Set<() => void>();
   let illSinceMs: number | undefined;
+  let returns = 0;
   let probing: NodeJS.Timeout | undefined;
   const isAway = () => illSinceMs !== undefined && performance.now() - illSinceMs >= probeEveryMs;
   const rest = () => {
@@ -49,15 +50,13 @@ export function createRecovery(probeEveryMs: number): Recovery {
     }
     rest();
   };
-  const ailment: Waiting = {
-    wait(wake) {
-      waiting.add(wake);
-      probing ??= setInterval(wakeOne, probeEveryMs).unref();
-      return () => {
-        waiting.delete(wake);
-        rest();
-      };
-    },
+  const wait = (wake: () => void) => {
+    waiting.add(wake);
+    probing ??= setInterval(wakeOne, probeEveryMs).unref();
+    return () => {
+      waiting.delete(wake);
+      rest();
+    };
   };
   return {
     failed() {
@@ -67,11 +66,21 @@ export function createRecovery(probeEveryMs: number): Recovery {
       const wasAway = isAway();
       illSinceMs = undefined;
       if (!wasAway) return;
+      returns += 1;
       const woken = [...waiting];
       waiting.clear();
       rest();
       for (const wake of woken) wake();
     },
-    mark: (error) => void ailments.set(error, ailment),
+    mark(error) {
+      const before = returns;
+      // Between a failure and the wait for it a caller writes it down; the callee's return may fall between the two.
+      const sinceThen = (wake: () => void) => {
+        if (returns === before) return wait(wake);
+        wake();
+        return () => {};
+      };
+      ailments.set(error, { wait: sinceThen });
+    },
   };
 }

@@ -1,79 +1,34 @@
 import { describe, expect, test } from "vitest";
 import { Code } from "#gen/google/rpc/code_pb.ts";
-import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import {
   ErrorReason as StockReason,
   ErrorReasonSchema as StockReasonSchema,
 } from "#gen/souk/inventory/v1/errors_pb.ts";
 import { ServiceError, serviceError } from "#kit/errors/errors.ts";
-import { type SagaDefinition, type SagaStep, UnusableReply } from "./definition.ts";
+import { UnusableReply } from "./definition.ts";
 import {
   afterDone,
   afterFailedDo,
   afterFailedUndo,
-  afterRetried,
-  afterSettled,
-  afterTurned,
-  afterUndone,
   currentStep,
-  type HeldSaga,
   hasEnded,
   isAtRest,
-  isDecided,
   toView,
 } from "./progress.ts";
-
-const budgetMs = 1_000;
-const undo = async () => {};
-
-/** reserve and authorize can be undone, notify cannot; capture decides; ship comes after the decision. */
-const step = (name: string, rest: Partial<SagaStep<unknown>> = {}): SagaStep<unknown> => ({
-  name,
-  do: async () => ({}),
-  attemptTimeoutMs: 100,
-  budgetMs,
-  ...rest,
-});
-const definition: SagaDefinition = {
-  name: "checkout",
-  version: 1,
-  steps: [
-    step("reserve", { undo }),
-    step("notify"),
-    step("authorize", { undo }),
-    step("capture", { pivot: true }),
-    step("ship", { undo }),
-  ],
-  onCompleted: async () => {},
-  onCompensated: async () => {},
-};
-const [reserve, notify, authorize, capture, ship] = [0, 1, 2, 3, 4];
-
-const aSaga = (change: Partial<HeldSaga> = {}): HeldSaga => ({
-  sagaId: "saga_1",
+import {
+  aSaga,
+  authorize,
+  away,
+  capture,
   definition,
-  subjectId: "order_1",
-  correlationId: "corr",
-  status: "running",
-  step: 0,
-  input: { pieces: 2 },
-  results: {},
-  failure: undefined,
-  parking: undefined,
-  attempt: 0,
-  stepStartedAtMs: 0,
-  startedAtMs: performance.now(),
-  fencingToken: 4n,
-  version: 7n,
-  ...change,
-});
-
-const refused = serviceError(StockReasonSchema, StockReason.OUT_OF_STOCK, "Nothing left.");
-const away = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "Away.");
-const failure = { step: "capture", reason: "CARD_DECLINED", message: "No." };
-const undoing = (at: number) => aSaga({ status: "compensating", step: at, failure, attempt: 5 });
-const soonMs = budgetMs - 1;
-const lateMs = budgetMs;
+  lateMs,
+  notify,
+  refused,
+  reserve,
+  ship,
+  soonMs,
+  undoing,
+} from "./tests/held.ts";
 
 describe("a step that was done", () => {
   test("hands on to the next, with its result, a fresh count of attempts and the next version", () => {
@@ -206,102 +161,6 @@ describe("an unknown outcome", () => {
     expect(Math.max(...waitsAfter(20))).toBeLessThanOrEqual(5_000);
     expect(Math.max(...waitsAfter(20))).toBeGreaterThan(3_000);
     expect(new Set(waitsAfter(3)).size).toBeGreaterThan(20);
-  });
-});
-
-describe("undoing", () => {
-  test("goes back step by step, past those without an undo, and keeps why", () => {
-    expect(afterUndone(undoing(authorize)).after).toMatchObject({
-      status: "compensating",
-      step: reserve,
-      attempt: 0,
-      failure,
-    });
-  });
-
-  test("of the first step ends the saga", () => {
-    const { after } = afterUndone(undoing(reserve));
-    expect(after).toMatchObject({ status: "compensated", failure });
-    expect(hasEnded(after)).toBe(true);
-  });
-
-  test("that fails is tried again while there is time, and then is for an operator", () => {
-    const saga = undoing(reserve);
-    const quarterMs = 15 * 60_000;
-    expect(afterFailedUndo(saga, away, quarterMs - 1).after).toEqual({ ...saga, attempt: 6, version: 8n });
-    const { after } = afterFailedUndo(saga, away, quarterMs);
-    expect(after).toMatchObject({ status: "parked", step: reserve, failure });
-    expect(after.parking).toEqual({ reason: "DEPENDENCY_UNAVAILABLE", message: "Away." });
-  });
-
-  test("has the time that its step gives it", () => {
-    const steps = [step("reserve", { undo, undoBudgetMs: 70 })];
-    const saga = { ...undoing(reserve), definition: { ...definition, steps } };
-    expect(afterFailedUndo(saga, away, 69).after.status).toBe("compensating");
-    expect(afterFailedUndo(saga, away, 70).after.status).toBe("parked");
-  });
-
-  test("that is refused, or answered with something unusable, is for an operator at once", () => {
-    expect(afterFailedUndo(undoing(reserve), refused, soonMs).after).toMatchObject({
-      status: "parked",
-      parking: { reason: "OUT_OF_STOCK" },
-    });
-    expect(afterFailedUndo(undoing(reserve), new UnusableReply("Odd."), soonMs).after).toMatchObject({
-      status: "parked",
-      parking: { reason: "UNUSABLE_REPLY" },
-    });
-  });
-
-  test("that fails for a bug of ours tells nobody its text", () => {
-    const { after } = afterFailedUndo(undoing(reserve), new TypeError("a bug"), 15 * 60_000);
-    expect(after.parking).toEqual({ reason: "INTERNAL", message: "Something went wrong on our side." });
-  });
-});
-
-describe("a parked saga", () => {
-  const parking = { reason: "OUT_OF_STOCK", message: "Nothing left." };
-  const parkedAt = (at: number, change: Partial<HeldSaga> = {}) =>
-    aSaga({ status: "parked", step: at, attempt: 9, parking, ...change });
-
-  test("goes on where it stopped when it is retried, in its direction and with fresh budgets", () => {
-    const fresh = { attempt: 0, parking: undefined, version: 8n };
-    expect(afterRetried(parkedAt(ship)).after).toMatchObject({ status: "running", step: ship, ...fresh });
-    expect(afterRetried(parkedAt(authorize, { failure })).after).toMatchObject({
-      status: "compensating",
-      step: authorize,
-      failure,
-      ...fresh,
-    });
-    expect(afterRetried(parkedAt(ship)).after.stepStartedAtMs).toBeGreaterThan(0);
-  });
-
-  test("whose step is declared done goes on behind it, or completes, or undoes the step before", () => {
-    expect(afterSettled(parkedAt(authorize)).after).toMatchObject({ status: "running", step: capture });
-    expect(afterSettled(parkedAt(ship)).after).toMatchObject({ status: "completed", parking: undefined });
-    expect(afterSettled(parkedAt(authorize, { failure })).after).toMatchObject({
-      status: "compensating",
-      step: reserve,
-    });
-    expect(afterSettled(parkedAt(reserve, { failure })).after).toMatchObject({
-      status: "compensated",
-      failure,
-    });
-  });
-
-  test("that is turned round undoes its step too, and says why it was parked", () => {
-    const { after } = afterTurned(parkedAt(authorize));
-    expect(after).toMatchObject({ status: "compensating", step: authorize, parking: undefined });
-    expect(after.failure).toEqual({ step: "authorize", ...parking });
-    expect(afterTurned(parkedAt(authorize, { failure })).after).toMatchObject({ step: reserve, failure });
-  });
-
-  test("is decided from the pivot on", () => {
-    expect([reserve, authorize, capture, ship].map((at) => isDecided(parkedAt(at)))).toEqual([
-      false,
-      false,
-      true,
-      true,
-    ]);
   });
 });
 

@@ -17,7 +17,7 @@ export interface SagaRow {
   attempt: number;
   fencing_token: bigint;
   version: bigint;
-  /** How long ago the current step began, by the database's clock. */
+  /** How long the current step had been tried when that was last recorded, by the database's clock. */
   step_age_ms: number;
   /** How long ago the saga was started, by the database's clock. */
   age_ms: number;

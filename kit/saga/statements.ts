@@ -1,8 +1,9 @@
 import { statement } from "#kit/postgres/postgres.ts";
 
+// Budgets count the time in which somebody tried: not how long a saga lay there, and not by how much the clock was set forward.
 const columns = `saga_id, definition, definition_version, subject_id, correlation_id, status, step, input, results, failure,
        parking, attempt, fencing_token, version,
-       extract(epoch from souk_now() - step_started_at)::float * 1000 as step_age_ms,
+       extract(epoch from updated_at - step_started_at)::float * 1000 as step_age_ms,
        extract(epoch from souk_now() - created_at)::float * 1000 as age_ms`;
 
 /** Leased from birth: the starting replica goes on without reading the row back. */

@@ -39,6 +39,11 @@ const input: CheckoutInput = {
 
 const refused = serviceError(PaymentsReasonSchema, PaymentsReason.CARD_DECLINED, "The card was declined.");
 const reservationEnded = serviceError(StockReasonSchema, StockReason.RESERVATION_ENDED, "It was returned.");
+const alreadyCaptured = serviceError(
+  PaymentsReasonSchema,
+  PaymentsReason.PAYMENT_ALREADY_CAPTURED,
+  "The payment was captured already.",
+);
 const unknown = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, "It is away.");
 
 interface Sent {
@@ -304,14 +309,35 @@ describe("a checkout that took long", () => {
     expect(end?.status).toBe("completed");
   });
 
+  const givenUp = { command: "voidPayment", key: undoing.void.key, request: undoing.void.request };
+
   test("is undone, without taking money, when its reservation has expired", async () => {
     const failures = { extendReservation: [reservationEnded] };
     const { sent, end } = await checkOut({ at: "capture", ageMs: 16 * minuteMs, failures });
-    expect(sent.slice(1)).toEqual([undoing.cancel, undoing.void, undoing.release]);
+    expect(sent.slice(1)).toMatchObject([givenUp, undoing.cancel, undoing.void, undoing.release]);
     expect(end).toMatchObject({
       status: "compensated",
       failure: { step: "capture", reason: "RESERVATION_ENDED" },
     });
+  });
+
+  test("is confirmed when its reservation has expired after the money was taken, unheard", async () => {
+    const failures = { extendReservation: [reservationEnded], voidPayment: [alreadyCaptured] };
+    const { sent, end } = await checkOut({ at: "capture", ageMs: 16 * minuteMs, failures });
+    expect(sent.slice(1)).toMatchObject([givenUp, { command: "capturePayment", key: "saga_1:capture" }]);
+    expect(end).toMatchObject({ status: "completed", failure: undefined });
+  });
+
+  test("is neither undone nor paid while nobody knows whether the money was taken", async () => {
+    const failures = { extendReservation: Array(3).fill(reservationEnded), voidPayment: [unknown, unknown] };
+    const { commands, end } = await checkOut({
+      at: "capture",
+      ageMs: 16 * minuteMs,
+      outOfTime: true,
+      failures,
+    });
+    expect(commands.slice(0, 6)).toEqual(Array(3).fill(["extendReservation", "voidPayment"]).flat());
+    expect(end).toMatchObject({ status: "compensated", failure: { reason: "RESERVATION_ENDED" } });
   });
 });
 

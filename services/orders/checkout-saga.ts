@@ -1,6 +1,7 @@
 import type { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import type { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import type { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
+import { ServiceError } from "#kit/errors/errors.ts";
 import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
@@ -116,7 +117,7 @@ export function checkoutSaga(
         attemptTimeoutMs: 8_000,
         budgetMs: 30_000,
         do: async (saga, call) => {
-          await keepReservation(inventory, saga, call);
+          await keepReservation({ inventory, payments }, saga, call);
           await payments.capturePayment(
             { paymentId: resultOf(saga, "authorize", "paymentId") },
             options(call),
@@ -136,18 +137,43 @@ const extendAfterMs = 5 * 60_000;
 
 /**
  * Money is taken only for pieces that are still set aside. Each further five minutes ask anew, since under one key inventory would
- * give its first answer again. A refusal turns the saga round: giving up the authorization then finds out what became of it.
+ * give its first answer again. Where the reservation has ended, that turns the saga round, unless an earlier attempt has taken
+ * the money and nobody heard of it: then the order goes forward, with pieces of what is left.
  */
 async function keepReservation(
-  inventory: CheckoutParticipants["inventory"],
-  { subjectId, ageMs }: CheckoutSaga,
+  { inventory, payments }: Pick<CheckoutParticipants, "inventory" | "payments">,
+  saga: CheckoutSaga,
   call: StepCall,
 ) {
-  const period = Math.floor(ageMs / extendAfterMs);
+  const period = Math.floor(saga.ageMs / extendAfterMs);
   if (period === 0) return;
   const idempotencyKey = `${call.key}:extend:${period}`;
-  await inventory.extendReservation({ orderId: subjectId }, { ...options(call), idempotencyKey });
+  try {
+    await inventory.extendReservation({ orderId: saga.subjectId }, { ...options(call), idempotencyKey });
+  } catch (error) {
+    if (!isRefusedFor(error, "RESERVATION_ENDED") || !(await isCaptured(payments, saga, call))) throw error;
+  }
 }
+
+/** Giving the authorization up, as undoing would, finds out, and bars an attempt that may still be on its way. */
+async function isCaptured(
+  payments: CheckoutParticipants["payments"],
+  { sagaId, subjectId: orderId }: CheckoutSaga,
+  call: StepCall,
+): Promise<boolean> {
+  const authorizeKey = `${sagaId}:authorize`;
+  const idempotencyKey = `${authorizeKey}:undo`;
+  try {
+    await payments.voidPayment({ orderId, authorizeKey }, { ...options(call), idempotencyKey });
+    return false;
+  } catch (error) {
+    if (isRefusedFor(error, "PAYMENT_ALREADY_CAPTURED")) return true;
+    throw error;
+  }
+}
+
+const isRefusedFor = (error: unknown, reason: string) =>
+  error instanceof ServiceError && error.reason === reason;
 
 async function confirm(tx: Transaction, saga: CheckoutSaga) {
   await append(tx, saga, (order) =>

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import {
   ErrorReason as StockReason,
@@ -9,6 +10,7 @@ import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Saga, SagaDefinition, SagaStep, StepCall, StepResult } from "#kit/saga/definition.ts";
 import { createSagaEngine } from "#kit/saga/saga.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
+import { eventually } from "#kit/testing/testing.ts";
 import type { Parts } from "#kit/testing/tests/parts.ts";
 
 /** What a saga of these tests begins with. */
@@ -115,6 +117,30 @@ export async function rowOf(parts: Parts, subjectId: string) {
   );
   return row;
 }
+
+/** Waits until the saga about a subject has this status. */
+export const becomes = (parts: Parts, subject: string, status: string) =>
+  eventually(async () => expect(await rowOf(parts, subject)).toMatchObject({ status }));
+
+/** A step whose participant refuses until it is told otherwise. */
+export function createStubborn(error: () => Error = refused) {
+  let failing = true;
+  return {
+    relent: () => {
+      failing = false;
+    },
+    async do() {
+      if (failing) throw error();
+      return { done: "at last" };
+    },
+    async undo() {
+      if (failing) throw error();
+    },
+  };
+}
+
+/** Nothing to undo, and no trouble with it. */
+export const undo = async () => {};
 
 /** A subject of its own. */
 export const aSubject = (name: string) => `${name}-${randomUUID().slice(0, 8)}`;
