@@ -271,7 +271,7 @@ describe("what a service's README.md says of its events", () => {
   });
 
   it("is read from contract and code, so that a wrong name is caught", () => {
-    expect(eventsOf("orders")).toEqual(["OrderCancelled", "OrderConfirmed", "OrderPlaced"]);
+    expect(eventsOf("shipping")).toEqual(["ShipmentBooked", "ShipmentCancelled"]);
     expect(heardBy("inventory")).toEqual(["OrderConfirmed"]);
     const text = "| Announces | `OrderPlaced`, `OrderEaten` |\n| Listens to | nobody |";
     expect(namesIn(text, "Announces")).toEqual(["OrderEaten", "OrderPlaced"]);

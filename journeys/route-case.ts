@@ -48,6 +48,8 @@ export const asStaff = ({ staff }: Scene, path: string, body: object) => ({
   token: staff.token,
   key: key(),
 });
+/** A request by the customer who bought. */
+export const asBuyer = ({ buyer }: Scene, path: string) => ({ path, token: buyer.token });
 /** A request that succeeds. */
 export const ok = (ask: RouteCase["ask"], status = 200): RouteCase => ({ ask, status });
 /** A request that is refused. */

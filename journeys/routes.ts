@@ -1,8 +1,10 @@
 // Every REST route, with a request that succeeds and one that is refused.
 
 import { createHmac } from "node:crypto";
+import { givingBackCases } from "./giving-back-routes.ts";
 import { operatorCases, park, setAside } from "./operator-routes.ts";
 import {
+  asBuyer,
   asStaff,
   type CaseRequest,
   key,
@@ -40,7 +42,6 @@ export function faultsOf(
 
 const price = { currencyCode: "EUR", amountMinor: "100" };
 const word = () => crypto.randomUUID().slice(0, 13);
-const asBuyer = ({ buyer }: Scene, path: string) => ({ path, token: buyer.token });
 
 async function newProductId({ shop }: Scene): Promise<string> {
   return (await shop.sell(0)).productId;
@@ -227,6 +228,7 @@ export const routeCases: RouteCases = {
   ...catalogCases,
   ...inventoryCases,
   ...orderCases,
+  ...givingBackCases,
   ...paymentCases,
   ...shippingCases,
   ...operatorCases,

@@ -65,6 +65,8 @@ export interface Shop {
   processorLedger(orderId: string): Promise<LedgerLine[]>;
   /** Every capture of the card processor's, by any order. */
   captures(): Promise<LedgerLine[]>;
+  /** Has the carrier collect an order's parcel. */
+  dispatch(orderId: string): Promise<void>;
   /** What the carrier did for an order, oldest first. */
   carrierLedger(orderId: string): Promise<LedgerLine[]>;
   stop(): Promise<void>;
@@ -79,9 +81,12 @@ export interface ShownOrder {
   readonly paymentId: string;
   readonly shipmentId: string;
   readonly total: { readonly amountMinor: string };
+  readonly refunded: { readonly amountMinor: string };
+  readonly cancelRefuseReason: string;
 }
 
-const staffScopes = `catalog:write inventory:read inventory:write payments:refund payments:read ${OPERATOR_SCOPES}`;
+const customerCare = "orders:read orders:cancel orders:return payments:refund payments:read";
+const staffScopes = `catalog:write inventory:read inventory:write ${customerCare} ${OPERATOR_SCOPES}`;
 const generous = { RATE_LIMIT_PER_SECOND: "100000", RATE_LIMIT_BURST: "100000" };
 
 /** Has a shop started before the tests of this file and stopped after them; a failed test shows what the shop logged. */
@@ -129,6 +134,7 @@ export async function startShop(extraEnv: ExtraEnv = {}): Promise<Shop> {
     processorLedger: (orderId) =>
       ledger(urlOf(ports["card-processor"]), secrets.cardProcessorKey, `metadata[order_id]=${orderId}`),
     captures: () => ledger(urlOf(ports["card-processor"]), secrets.cardProcessorKey, "kind=captured"),
+    dispatch: (orderId) => dispatch(urlOf(ports.carrier), secrets.carrierKey, orderId),
     carrierLedger: (orderId) => ledger(urlOf(ports.carrier), secrets.carrierKey, `reference=${orderId}`),
     stop: () => processes.stop(),
   };
@@ -176,6 +182,16 @@ async function readStock(rest: Rest, { token }: Person, { sku }: Goods): Promise
   const { body } = await rest<{ stock: StockCount }>("GET", `/v1/stock/${sku}`, { token });
   const { onHand, reserved } = body.stock;
   return { onHand, reserved };
+}
+
+async function dispatch(url: string, key: string, orderId: string) {
+  const headers = { authorization: `Bearer ${key}` };
+  const signal = AbortSignal.timeout(10_000);
+  const listed = await fetch(`${url}/v1/shipments?reference=${orderId}`, { headers, signal });
+  const { shipments } = (await listed.json()) as { shipments: { id: string }[] };
+  const path = `/sandbox/shipments/${shipments[0]?.id}/advance`;
+  const { ok, status } = await fetch(url + path, { method: "POST", headers, signal });
+  if (!ok) throw new Error(`the carrier answered ${status}`);
 }
 
 async function readLedger(url: string, key: string): Promise<LedgerLine[]> {

@@ -6,8 +6,9 @@ import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import type { Database } from "#kit/postgres/postgres.ts";
 import type { SagaDefinition } from "#kit/saga/definition.ts";
 import { rpc, type ServiceRpcs } from "#kit/service/handlers.ts";
-import { checkoutSaga } from "../../services/orders/checkout-saga.ts";
+import type { Resources } from "#kit/service/service.ts";
 import type { PricedProduct } from "../../services/orders/order.ts";
+import { createOrderSagas } from "../../services/orders/order-sagas.ts";
 import type { OrderWatch } from "../../services/orders/order-watch.ts";
 import type { Pricing } from "../../services/orders/pricing.ts";
 import { ordersRpc } from "../../services/orders/rpc.ts";
@@ -58,14 +59,19 @@ export function connectOrders({ world, process, db, participants, mutation }: Or
     payments: connectClient(world, process, PaymentsService, participants.payments),
     shipping: connectClient(world, process, ShippingService, participants.shipping),
   };
-  const real = checkoutSaga(clients, () => {});
-  const checkout = mutation.saga?.(real as SagaDefinition) ?? (real as SagaDefinition);
-  const replica: Replica = { world, process, db, definitions: [checkout], driving: new Set() };
+  const start: Resources["startSaga"] = (tx, definition, what) => startSaga(replica, tx, definition, what);
+  const real = createOrderSagas(clients, watch, start);
+  const checkout = mutation.saga?.(real.checkout as SagaDefinition) ?? (real.checkout as SagaDefinition);
+  const definitions = [checkout, real.cancel, real.return, real.refund] as SagaDefinition[];
+  const replica: Replica = { world, process, db, definitions, driving: new Set() };
   const rpcs = ordersRpc({
-    ...{ db, pricing, watch, checkout: checkout as SagaDefinition<never> },
-    startSaga: (tx, definition, start) => startSaga(replica, tx, definition, start),
+    ...{ db, pricing, watch, shipping: clients.shipping },
+    sagas: { ...real, checkout: checkout as SagaDefinition<never> },
+    startSaga: start,
     findSaga: async () => undefined,
     findSagas: async () => new Map(),
+    // Nobody cancels in the simulation yet.
+    turnSagaBack: async () => false,
   });
   return { ...replica, rpcs: rpc(OrdersService, rpcs) };
 }

@@ -127,6 +127,7 @@ export function connectCarrier(world: World, process: Process, outside: OutsideW
     book: (booking) => ask(() => once(outside, `book ${booking.key}`, () => book(outside, booking))),
     cancel: ({ key, reference }) =>
       ask(() => once(outside, `cancel ${key}`, () => cancelParcel(outside, reference))),
+    find: (reference) => ask(() => findParcel(outside, reference)),
     track: () => Promise.resolve([]),
     list: neverAsked,
     look: neverAsked,
@@ -139,6 +140,12 @@ function book({ parcels }: OutsideWorld, { orderId, destination }: Booking): Car
   const reference = `parcel_${parcels.length + 1}`;
   parcels.push({ reference, orderId, standing: "booked" });
   return { standing: "booked", reference, trackingNumber: reference };
+}
+
+function findParcel({ parcels }: OutsideWorld, reference: string): CarrierTruth {
+  const found = parcels.find((one) => one.reference === reference);
+  if (!found) throw new Error(`the carrier knows no ${reference}`);
+  return { standing: found.standing, reference, trackingNumber: reference };
 }
 
 function cancelParcel({ parcels }: OutsideWorld, reference: string): CarrierTruth {

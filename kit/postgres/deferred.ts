@@ -21,7 +21,10 @@ export function mergeDeferred(deferred: readonly Deferred[]): Deferred | undefin
   return { statement: known, values: deferred.flatMap((one) => one.values) };
 }
 
-/** Data-modifying CTEs run to completion whether or not they are read (PostgreSQL 18, 7.8.4). */
+/**
+ * Data-modifying CTEs run to completion whether or not they are read (PostgreSQL 18, 7.8.4). The last is one of them too: it may
+ * itself begin with `with`, which only a CTE may contain.
+ */
 function mergeTexts(deferred: readonly Deferred[]): string {
   let offset = 0;
   const texts = deferred.map(({ statement: { text }, values }) => {
@@ -29,6 +32,5 @@ function mergeTexts(deferred: readonly Deferred[]): string {
     offset += values.length;
     return text.replaceAll(/\$(\d+)/g, (_, number) => `$${Number(number) + before}`);
   });
-  const last = texts.pop();
-  return `with ${texts.map((text, index) => `deferred_${index} as (${text})`).join(", ")} ${last}`;
+  return `with ${texts.map((text, index) => `deferred_${index} as (${text})`).join(", ")} select`;
 }

@@ -18,6 +18,7 @@ import { type HeldSaga, toView } from "./progress.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { definitionOf, findDefinition, type SagaRow, toHeld } from "./row.ts";
 import { claimSagas, insertSagas, releaseLeases, renewLeases, selectBySubjects } from "./statements.ts";
+import { type TurnReason, turnBack } from "./turn-back.ts";
 import { everyVersion } from "./versions.ts";
 
 /** What a saga starts from. */
@@ -32,6 +33,13 @@ export interface SagaStart<Input> {
 export interface SagaEngine {
   /** Starts a saga in a transaction, leased to this replica, and returns its id (`saga_…`). */
   start<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
+  /** Turns the newest saga of a definition about a subject round, if it has not reached its pivot; says whether it did. */
+  turnBack(
+    tx: Transaction,
+    definition: SagaDefinition<never>,
+    subjectId: string,
+    why: TurnReason,
+  ): Promise<boolean>;
   /** The newest saga of a definition about a subject, as it is recorded. */
   find(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
   /** The same for several subjects, by subject, in one statement; those without a saga are missing. */
@@ -76,6 +84,7 @@ export function createSagaEngine(options: SagaEngineOptions): SagaEngine {
   };
   return {
     start: (tx, definition, start) => startSaga(engine, tx, definition as SagaDefinition, start),
+    turnBack,
     find: async (definition, subjectId) =>
       (await findSagas(engine, definition as SagaDefinition, [subjectId])).get(subjectId),
     findMany: (definition, subjectIds) => findSagas(engine, definition as SagaDefinition, subjectIds),

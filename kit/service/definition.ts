@@ -6,7 +6,7 @@ import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Reconciliation } from "#kit/reconciliation/definition.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import type { Saga, SagaDefinition } from "#kit/saga/definition.ts";
-import type { SagaStart } from "#kit/saga/saga.ts";
+import type { SagaEngine, SagaStart } from "#kit/saga/saga.ts";
 import type { Logger, Metrics } from "#kit/telemetry/telemetry.ts";
 import type { ServiceRpcs } from "./handlers.ts";
 
@@ -20,6 +20,8 @@ export interface Resources {
   client<S extends DescService>(descriptor: S, url: string): Client<S>;
   /** Starts a saga in a transaction and returns its id. */
   startSaga<Input>(tx: Transaction, definition: SagaDefinition<Input>, start: SagaStart<Input>): string;
+  /** Turns the newest saga of a definition about a subject round, if it has not reached its pivot; says whether it did. */
+  readonly turnSagaBack: SagaEngine["turnBack"];
   /** The newest saga of a definition about a subject, as recorded. */
   findSaga(definition: SagaDefinition<never>, subjectId: string): Promise<Saga<unknown> | undefined>;
   /** The same for several subjects, by subject, in one statement; those without a saga are missing. */

@@ -147,6 +147,7 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
       return client;
     },
     startSaga: (tx, saga, from) => started().start(tx, saga, from),
+    turnSagaBack: (tx, saga, subjectId, why) => started().turnBack(tx, saga, subjectId, why),
     findSaga: (saga, subjectId) => started().find(saga, subjectId),
     findSagas: (saga, subjectIds) => started().findMany(saga, subjectIds),
     signal: stopping.signal,

@@ -4,6 +4,7 @@ import {
   StockReleasedSchema,
   StockReplenishedSchema,
   StockReservedSchema,
+  StockReturnedSchema,
 } from "#gen/souk/inventory/v1/events_pb.ts";
 import { type Announcement, announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
@@ -33,6 +34,11 @@ export function announceReleased({ tx, cause }: Announcing, reservation: Reserva
 /** The reservation's pieces were sold. */
 export function announceCommitted({ tx, cause }: Announcing, reservation: Reservation) {
   announce(tx, StockCommittedSchema, toEvent(reservation), about(cause, reservation));
+}
+
+/** Sold pieces of the reservation came back. */
+export function announceReturned({ tx, cause }: Announcing, reservation: Reservation) {
+  announce(tx, StockReturnedSchema, toEvent(reservation), about(cause, reservation));
 }
 
 /** Says so for each SKU that the change made low, or replenished; most changes announce nothing. */

@@ -67,3 +67,27 @@ export const reservationNotHeld = (orderId: string) =>
       metadata: { order_id: orderId },
     },
   );
+
+/** The order never set aside what is to come back. */
+export const reservationNotFound = (orderId: string) =>
+  serviceError(ErrorReasonSchema, ErrorReason.RESERVATION_NOT_FOUND, "The order has no such reservation.", {
+    metadata: { order_id: orderId },
+  });
+
+/** More pieces of a SKU would come back than went out. */
+export const returnExceedsSale = (sku: string) =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.RETURN_EXCEEDS_SALE,
+    `More pieces of ${sku} would come back than the order bought.`,
+    { metadata: { sku } },
+  );
+
+/** The order is paid, and its pieces went to others: nothing was sold that could come back. */
+export const reservationNotSold = (orderId: string) =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.RESERVATION_NOT_SOLD,
+    "The order's pieces were never sold, so none can come back.",
+    { metadata: { order_id: orderId } },
+  );

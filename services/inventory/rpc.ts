@@ -6,6 +6,7 @@ import {
   type ListStockRequest,
   type ReleaseStockRequest,
   type ReserveStockRequest,
+  type ReturnStockRequest,
 } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import { newId } from "#kit/ids/ids.ts";
@@ -13,10 +14,23 @@ import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/pagi
 import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
-import { announceReleased, announceReserved, announceThresholds } from "./announcements.ts";
+import {
+  announceCommitted,
+  announceReleased,
+  announceReserved,
+  announceReturned,
+  announceThresholds,
+} from "./announcements.ts";
 import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
-import { mergeLines, reservationEnded, reservationNotHeld } from "./reservation.ts";
-import { extend, readReservations, release, reserve } from "./reservation-store.ts";
+import {
+  mergeLines,
+  reservationEnded,
+  reservationNotFound,
+  reservationNotHeld,
+  reservationNotSold,
+} from "./reservation.ts";
+import { commit, extend, readReservations, release, reserve } from "./reservation-store.ts";
+import { takeBack } from "./return-store.ts";
 import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
 import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
 
@@ -34,6 +48,7 @@ export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typ
   })),
   extendReservation: command(rpcs.extendReservation, { apply: applyExtension }),
   releaseStock: command(rpcs.releaseStock, { apply: applyRelease }),
+  returnStock: command(rpcs.returnStock, { apply: applyReturn }),
 });
 
 const skuShape = /^[A-Z0-9][A-Z0-9-]{0,39}$/;
@@ -99,4 +114,22 @@ async function applyRelease(tx: Transaction, { orderId, reserveKey }: ReleaseSto
   if (released.statusBefore === "held") announceReleased({ tx, cause: call }, released.reservation);
   announceThresholds({ tx, cause: call }, released.changes);
   return { reservation: toReservationMessage(released.reservation) };
+}
+
+async function applyReturn(tx: Transaction, request: ReturnStockRequest, call: Call) {
+  const { orderId, reservationId } = request;
+  const announcing = { tx, cause: call };
+  // The order may be given up before OrderConfirmed is heard of. Selling first, as that event would, keeps the books in order.
+  const { sales, changes } = await commit(tx, [{ orderId, reservationId }]);
+  const sale = sales.get(orderId);
+  if (!sale) throw reservationNotFound(orderId);
+  if (sale.shortSkus.length > 0) throw reservationNotSold(orderId);
+  if (sale.statusBefore !== "committed") announceCommitted(announcing, sale.reservation);
+  announceThresholds(announcing, changes);
+  const lines = mergeLines(request.lines);
+  const back = await takeBack(tx, { orderId, key: call.idempotencyKey ?? "", lines });
+  if (!back) return {};
+  announceReturned(announcing, { ...sale.reservation, lines, version: back.reservationVersion });
+  announceThresholds(announcing, back.changes);
+  return {};
 }

@@ -120,9 +120,12 @@ async function checkOut({
   const { sent, participants } = record(failures, { ...answers, ...replies });
   const stopping = new AbortController();
   const seen: Saga<CheckoutInput>[] = [];
-  const definition = checkoutSaga(participants, (saga) => {
-    seen.push(saga);
-    if (sent.length >= (stopAfter ?? Number.POSITIVE_INFINITY)) stopping.abort();
+  const definition = checkoutSaga(participants, {
+    onEnded: () => {},
+    onTransition(saga) {
+      seen.push(saga);
+      if (sent.length >= (stopAfter ?? Number.POSITIVE_INFINITY)) stopping.abort();
+    },
   });
   const held: HeldSaga = {
     sagaId: "saga_1",

@@ -2,7 +2,6 @@ import type { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import type { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import type { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import { ServiceError } from "#kit/errors/errors.ts";
-import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import {
@@ -12,16 +11,10 @@ import {
   type StepCall,
   type StepResult,
 } from "#kit/saga/definition.ts";
-import { toAnnouncement, toWireLevel } from "./messages.ts";
-import {
-  type Address,
-  cancelOrder,
-  confirmOrder,
-  type Order,
-  type OrderEvent,
-  type ServiceLevel,
-} from "./order.ts";
+import { toWireLevel } from "./messages.ts";
+import { type Address, cancelOrder, confirmOrder, type Order, type ServiceLevel } from "./order.ts";
 import { updateOrder } from "./order-store.ts";
+import { appendEvent, callOptions } from "./saga-steps.ts";
 
 /** What checkout needs to know of an order; amounts as text, since the saga's row is JSON. */
 export interface CheckoutInput {
@@ -42,13 +35,20 @@ export interface CheckoutParticipants {
 
 type CheckoutSaga = Saga<CheckoutInput>;
 
+/** Who wants to know how checkout fares. */
+export interface CheckoutFollower {
+  onTransition(saga: CheckoutSaga): void;
+  /** In the transaction that records the end: the order as it is then. */
+  onEnded(tx: Transaction, saga: CheckoutSaga, order: Order): void;
+}
+
 /**
  * Checkout: stock, money on hold, shipment, money. Authorizing before booking and capturing last means that most failures
  * give up an authorization instead of paying back. After the capture the order can only be confirmed.
  */
 export function checkoutSaga(
   { inventory, payments, shipping }: CheckoutParticipants,
-  onTransition: (saga: CheckoutSaga) => void,
+  { onTransition, onEnded }: CheckoutFollower,
 ): SagaDefinition<CheckoutInput> {
   return {
     name: "checkout",
@@ -62,14 +62,14 @@ export function checkoutSaga(
           const lines = saga.input.lines.map((line) => ({ ...line }));
           const { reservation } = await inventory.reserveStock(
             { orderId: saga.subjectId, lines },
-            options(call),
+            callOptions(call),
           );
           return { reservationId: required(reservation?.reservationId, "reservation") };
         },
         undo: async ({ sagaId, subjectId }, call) => {
           await inventory.releaseStock(
             { orderId: subjectId, reserveKey: `${sagaId}:reserve` },
-            options(call),
+            callOptions(call),
           );
         },
       },
@@ -82,14 +82,14 @@ export function checkoutSaga(
           const amount = { ...input.total, amountMinor: BigInt(input.total.amountMinor) };
           const { payment } = await payments.authorizePayment(
             { orderId, customerId, amount, paymentMethod },
-            options(call),
+            callOptions(call),
           );
           return { paymentId: required(payment?.paymentId, "payment") };
         },
         undo: async ({ sagaId, subjectId }, call) => {
           await payments.voidPayment(
             { orderId: subjectId, authorizeKey: `${sagaId}:authorize` },
-            options(call),
+            callOptions(call),
           );
         },
       },
@@ -103,12 +103,12 @@ export function checkoutSaga(
           const serviceLevel = toWireLevel(input.serviceLevel);
           const { shipment } = await shipping.bookShipment(
             { orderId, customerId, destination: shippingAddress, serviceLevel, pieces },
-            options(call),
+            callOptions(call),
           );
           return { shipmentId: required(shipment?.shipmentId, "shipment") };
         },
         undo: async ({ sagaId, subjectId }, call) => {
-          await shipping.cancelShipment({ orderId: subjectId, bookKey: `${sagaId}:book` }, options(call));
+          await shipping.cancelShipment({ orderId: subjectId, bookKey: `${sagaId}:book` }, callOptions(call));
         },
       },
       {
@@ -120,14 +120,14 @@ export function checkoutSaga(
           await keepReservation({ inventory, payments }, saga, call);
           await payments.capturePayment(
             { paymentId: resultOf(saga, "authorize", "paymentId") },
-            options(call),
+            callOptions(call),
           );
           return {};
         },
       },
     ],
-    onCompleted: (tx, saga) => confirm(tx, saga),
-    onCompensated: (tx, saga) => cancel(tx, saga),
+    onCompleted: async (tx, saga) => onEnded(tx, saga, await confirm(tx, saga)),
+    onCompensated: async (tx, saga) => onEnded(tx, saga, await cancel(tx, saga)),
     onTransition,
   };
 }
@@ -149,7 +149,7 @@ async function keepReservation(
   if (period === 0) return;
   const idempotencyKey = `${call.key}:extend:${period}`;
   try {
-    await inventory.extendReservation({ orderId: saga.subjectId }, { ...options(call), idempotencyKey });
+    await inventory.extendReservation({ orderId: saga.subjectId }, { ...callOptions(call), idempotencyKey });
   } catch (error) {
     if (!isRefusedFor(error, "RESERVATION_ENDED") || !(await isCaptured(payments, saga, call))) throw error;
   }
@@ -164,7 +164,7 @@ async function isCaptured(
   const authorizeKey = `${sagaId}:authorize`;
   const idempotencyKey = `${authorizeKey}:undo`;
   try {
-    await payments.voidPayment({ orderId, authorizeKey }, { ...options(call), idempotencyKey });
+    await payments.voidPayment({ orderId, authorizeKey }, { ...callOptions(call), idempotencyKey });
     return false;
   } catch (error) {
     if (isRefusedFor(error, "PAYMENT_ALREADY_CAPTURED")) return true;
@@ -175,37 +175,17 @@ async function isCaptured(
 const isRefusedFor = (error: unknown, reason: string) =>
   error instanceof ServiceError && error.reason === reason;
 
-async function confirm(tx: Transaction, saga: CheckoutSaga) {
-  await append(tx, saga, (order) =>
+const confirm = (tx: Transaction, saga: CheckoutSaga) =>
+  appendEvent(tx, saga, updateOrder, (order) =>
     confirmOrder(order, {
       reservationId: resultOf(saga, "reserve", "reservationId"),
       paymentId: resultOf(saga, "authorize", "paymentId"),
       shipmentId: resultOf(saga, "book", "shipmentId"),
     }),
   );
-}
 
-async function cancel(tx: Transaction, saga: CheckoutSaga) {
-  await append(tx, saga, (order) => cancelOrder(order, saga.failure?.reason ?? ""));
-}
-
-async function append(tx: Transaction, saga: CheckoutSaga, decide: (order: Order) => OrderEvent) {
-  let decided: OrderEvent | undefined;
-  const order = await updateOrder(tx, saga.subjectId, (before) => {
-    decided = decide(before);
-    return decided;
-  });
-  if (!decided) return;
-  const [schema, message] = toAnnouncement(order, decided);
-  const { correlationId, sagaId } = saga;
-  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, causationId: sagaId });
-}
-
-const options = ({ key, timeoutMs, correlationId }: StepCall) => ({
-  idempotencyKey: key,
-  timeoutMs,
-  correlationId,
-});
+const cancel = (tx: Transaction, saga: CheckoutSaga) =>
+  appendEvent(tx, saga, updateOrder, (order) => cancelOrder(order, saga.failure?.reason ?? ""));
 
 function resultOf(saga: CheckoutSaga, step: string, name: string): string {
   const result: StepResult = saga.results[step] ?? {};

@@ -1,11 +1,10 @@
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { rpc } from "#kit/service/handlers.ts";
 import { defineService, run } from "#kit/service/service.ts";
-import { checkoutSaga } from "./checkout-saga.ts";
 import { createClients } from "./clients.ts";
 import { readConfig } from "./config.ts";
 import { orderConsumers } from "./consumers.ts";
-import { sagaProgress } from "./messages.ts";
+import { createOrderSagas } from "./order-sagas.ts";
 import { createOrderWatch } from "./order-watch.ts";
 import { watchElsewhere } from "./order-watch-job.ts";
 import { createPricing } from "./pricing.ts";
@@ -17,15 +16,17 @@ export const orders = defineService({
   name: "orders",
   migrations: new URL("./migrations/", import.meta.url),
   readConfig,
-  wire({ db, client, cache, startSaga, findSaga, findSagas }, config) {
+  wire({ db, client, cache, startSaga, findSaga, findSagas, turnSagaBack }, config) {
     const clients = createClients(client, config);
+    const { shipping } = clients;
     const pricing = createPricing({ ...clients, cache });
     const watch = createOrderWatch();
-    const checkout = checkoutSaga(clients, (saga) => watch.publish(sagaProgress(saga)));
+    const sagas = createOrderSagas(clients, watch, startSaga);
+    const parts = { db, pricing, shipping, watch, sagas, startSaga, findSaga, findSagas, turnSagaBack };
     return {
-      rpcs: [rpc(OrdersService, ordersRpc({ db, pricing, watch, checkout, startSaga, findSaga, findSagas }))],
+      rpcs: [rpc(OrdersService, ordersRpc(parts))],
       consumers: orderConsumers(pricing),
-      sagas: [checkout],
+      sagas: [sagas.checkout, sagas.cancel, sagas.return, sagas.refund],
       reconciliations: orderReconciliations({ db, ...clients }),
       jobs: [watchElsewhere(db, watch)],
     };

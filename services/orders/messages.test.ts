@@ -4,20 +4,22 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServiceLevel } from "#gen/souk/commerce/v1/commerce_pb.ts";
-import { CheckoutStep, OrderSchema, OrderStatus } from "#gen/souk/orders/v1/orders_pb.ts";
+import { OrderCancelledSchema } from "#gen/souk/orders/v1/events_pb.ts";
+import { CheckoutStep, OrderSchema, OrderStatus, RefundStatus } from "#gen/souk/orders/v1/orders_pb.ts";
 import type { Saga } from "#kit/saga/definition.ts";
 import {
+  checkoutProgress,
   fromEventPayload,
   fromWireLevel,
   fromWireStatus,
-  sagaProgress,
+  orderProgress,
   toDocument,
   toEventPayload,
   toOrderMessage,
   toPlacedMessage,
   toProgress,
 } from "./messages.ts";
-import { evolve, type Order, type OrderEvent, type OrderPlaced } from "./order.ts";
+import { evolve, type Order, type OrderEvent, type OrderPlaced, type RefundAccepted } from "./order.ts";
 import type { OrderView } from "./order-view.ts";
 
 /** The events behind the bytes in `tests/golden`. */
@@ -61,6 +63,38 @@ const confirmed: OrderEvent = {
   shipmentId: "shipment_01jd7f3v8qe9wv0c1a2d3f4g5h",
 };
 const cancelled: OrderEvent = { type: "cancelled", cancelReason: "CARD_DECLINED" };
+const cancellationRefused: OrderEvent = {
+  type: "cancellationRefused",
+  refuseReason: "SHIPMENT_ALREADY_DISPATCHED",
+};
+const returnAccepted: RefundAccepted = {
+  type: "returnAccepted",
+  refund: {
+    refundId: "return_01jd7f3v8qe9wv0c1a2d3f4g5h",
+    kind: "return",
+    status: "pending",
+    lines: [{ productId: "product_01h455vb4pex5vsknk084sn02q", sku: "TEA-1", quantity: 1 }],
+    amount: { currencyCode: "EUR", amountMinor: 1_999n },
+    unsellable: true,
+    note: "Deckel zerbrochen",
+    refuseReason: "",
+  },
+};
+const refundAccepted: RefundAccepted = {
+  type: "refundAccepted",
+  refund: {
+    ...returnAccepted.refund,
+    refundId: "refund_01jd7f3v8qe9wv0c1a2d3f4g5h",
+    kind: "refund",
+    unsellable: false,
+  },
+};
+const refunded: OrderEvent = { type: "refunded", refundId: returnAccepted.refund.refundId };
+const refundRefused: OrderEvent = {
+  type: "refundRefused",
+  refundId: refundAccepted.refund.refundId,
+  refuseReason: "REFUND_EXCEEDS_CAPTURE",
+};
 
 const order = evolve(undefined, placed);
 
@@ -101,6 +135,25 @@ describe("an event's stored bytes", () => {
       shipmentId: word,
     }),
     fc.record({ type: fc.constant("cancelled" as const), cancelReason: word }),
+    fc.constant({ type: "cancellationRequested" as const }),
+    fc.record({ type: fc.constant("cancellationRefused" as const), refuseReason: word }),
+    fc.constantFrom("return" as const, "refund" as const).chain((kind) =>
+      fc.record({
+        type: fc.constant(`${kind}Accepted` as const),
+        refund: fc.record({
+          refundId: word,
+          kind: fc.constant(kind),
+          status: fc.constant("pending" as const),
+          lines: fc.array(fc.record({ productId: word, sku: word, quantity: fc.nat() }), { maxLength: 3 }),
+          amount: money,
+          unsellable: kind === "return" ? fc.boolean() : fc.constant(false),
+          note: word,
+          refuseReason: fc.constant(""),
+        }),
+      }),
+    ),
+    fc.record({ type: fc.constant("refunded" as const), refundId: word }),
+    fc.record({ type: fc.constant("refundRefused" as const), refundId: word, refuseReason: word }),
   );
   /** Generated messages are not plain objects; what they hold is. */
   const plain = (event: OrderEvent) =>
@@ -134,6 +187,12 @@ describe("an event's stored bytes", () => {
     "placed-1.binpb": placed,
     "confirmed-1.binpb": confirmed,
     "cancelled-1.binpb": cancelled,
+    "cancellationRequested-1.binpb": { type: "cancellationRequested" },
+    "cancellationRefused-1.binpb": cancellationRefused,
+    "returnAccepted-1.binpb": returnAccepted,
+    "refundAccepted-1.binpb": refundAccepted,
+    "refunded-1.binpb": refunded,
+    "refundRefused-1.binpb": refundRefused,
   };
   const folder = new URL("./tests/golden/", import.meta.url);
 
@@ -149,6 +208,12 @@ describe("an event's stored bytes", () => {
       placed: true,
       confirmed: true,
       cancelled: true,
+      cancellationRequested: true,
+      cancellationRefused: true,
+      returnAccepted: true,
+      refundAccepted: true,
+      refunded: true,
+      refundRefused: true,
     };
     expect(new Set(Object.values(golden).map(({ type }) => type))).toEqual(new Set(Object.keys(types)));
   });
@@ -254,7 +319,7 @@ describe("an order as its customer reads it", () => {
     const parking = { reason: "UNUSABLE_REPLY", message: "Odd." };
     const parked = sagaOf({ status: "parked", parking, lastDone: "authorize" });
     expect(toProgress(viewOf(order), parked).step).toBe(CheckoutStep.PAYMENT_AUTHORIZED);
-    expect(sagaProgress(parked)).toMatchObject({ status: OrderStatus.PENDING, cancelReason: "" });
+    expect(checkoutProgress(parked)).toMatchObject({ status: OrderStatus.PENDING, cancelReason: "" });
     expect(toProgress(viewOf(order), { ...parked, failure: declined }).step).toBe(CheckoutStep.UNDOING);
   });
 
@@ -275,14 +340,118 @@ describe("a checkout's progress as its watcher hears it", () => {
   const failure = { step: "authorize", reason: "CARD_DECLINED", message: "The card was declined." };
 
   test.each([
-    ["running", undefined, "reserve", OrderStatus.PENDING, CheckoutStep.STOCK_RESERVED, ""],
-    ["compensating", failure, "reserve", OrderStatus.PENDING, CheckoutStep.UNDOING, ""],
-    ["compensated", failure, "reserve", OrderStatus.CANCELLED, CheckoutStep.UNDOING, "CARD_DECLINED"],
-    ["completed", undefined, "capture", OrderStatus.CONFIRMED, CheckoutStep.PAYMENT_CAPTURED, ""],
-  ] as const)("while it is %s", (sagaStatus, cause, lastDone, status, step, cancelReason) => {
+    ["running", undefined, "reserve", CheckoutStep.STOCK_RESERVED],
+    ["compensating", failure, "reserve", CheckoutStep.UNDOING],
+  ] as const)("while it is %s", (sagaStatus, cause, lastDone, step) => {
     const saga = sagaOf({ status: sagaStatus, failure: cause, lastDone });
-    expect(sagaProgress(saga)).toEqual({ orderId: order.orderId, status, step, cancelReason });
+    expect(checkoutProgress(saga)).toEqual({
+      orderId: order.orderId,
+      status: OrderStatus.PENDING,
+      step,
+      cancelReason: "",
+    });
   });
+});
+
+describe("an order that has changed as its watcher hears it", () => {
+  const requested: OrderEvent = { type: "cancellationRequested" };
+
+  test.each<[string, readonly OrderEvent[], OrderStatus, CheckoutStep, string]>([
+    ["confirmed", [confirmed], OrderStatus.CONFIRMED, CheckoutStep.PAYMENT_CAPTURED, ""],
+    ["cancelled", [cancelled], OrderStatus.CANCELLED, CheckoutStep.UNDOING, "CARD_DECLINED"],
+    ["to be cancelled before it was decided", [requested], OrderStatus.CANCELLING, CheckoutStep.UNDOING, ""],
+    [
+      "to be cancelled after it was confirmed",
+      [confirmed, requested],
+      OrderStatus.CANCELLING,
+      CheckoutStep.UNDOING,
+      "",
+    ],
+    [
+      "confirmed while it is to be cancelled",
+      [requested, confirmed],
+      OrderStatus.CANCELLING,
+      CheckoutStep.UNDOING,
+      "",
+    ],
+    [
+      "not to be cancelled any more",
+      [confirmed, requested, cancellationRefused],
+      OrderStatus.CONFIRMED,
+      CheckoutStep.PAYMENT_CAPTURED,
+      "",
+    ],
+    [
+      "partly on its way back",
+      [confirmed, returnAccepted],
+      OrderStatus.REFUNDING,
+      CheckoutStep.PAYMENT_CAPTURED,
+      "",
+    ],
+    [
+      "partly paid back",
+      [confirmed, returnAccepted, refunded],
+      OrderStatus.CONFIRMED,
+      CheckoutStep.PAYMENT_CAPTURED,
+      "",
+    ],
+  ])("%s", (_what, events, status, step, cancelReason) => {
+    const after = events.reduce<Order>(evolve, order);
+    expect(orderProgress(after)).toEqual({ orderId: order.orderId, status, step, cancelReason });
+    expect(toProgress(viewOf(after), undefined)).toEqual(orderProgress(after));
+  });
+});
+
+describe("returns and refunds as their customer reads them", () => {
+  const after = [confirmed, returnAccepted, refunded, refundAccepted].reduce<Order>(evolve, order);
+  const message = toOrderMessage(viewOf(after), undefined);
+
+  test("stand in the order, returns and refunds apart, with where each stands", () => {
+    expect(message.returns).toMatchObject([
+      {
+        returnId: returnAccepted.refund.refundId,
+        orderId: order.orderId,
+        status: RefundStatus.COMPLETED,
+        lines: returnAccepted.refund.lines,
+        amount: returnAccepted.refund.amount,
+        unsellable: true,
+        note: "Deckel zerbrochen",
+      },
+    ]);
+    expect(message.refunds).toMatchObject([
+      { refundId: refundAccepted.refund.refundId, status: RefundStatus.PENDING, refuseReason: "" },
+    ]);
+  });
+
+  test("count towards their lines and the order's refunded amount once they are done, and not before", () => {
+    expect(message.refunded).toMatchObject({ currencyCode: "EUR", amountMinor: 1_999n });
+    expect(message.lines.map((line) => [line.returnedQuantity, line.refundedQuantity])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
+    const later = evolve(after, { type: "refunded", refundId: refundAccepted.refund.refundId });
+    const end = toOrderMessage(viewOf(later), undefined);
+    expect(end.refunded?.amountMinor).toBe(3_998n);
+    expect(end.lines.map((line) => [line.returnedQuantity, line.refundedQuantity])[0]).toEqual([1, 2]);
+  });
+
+  test("tell why they were refused, and then count for nothing", () => {
+    const end = toOrderMessage(viewOf(evolve(after, refundRefused)), undefined);
+    expect(end.refunds[0]).toMatchObject({
+      status: RefundStatus.REFUSED,
+      refuseReason: "REFUND_EXCEEDS_CAPTURE",
+    });
+    expect(end.refunded?.amountMinor).toBe(1_999n);
+  });
+});
+
+test("an order that was cancelled after it was paid says that all of it was paid back", () => {
+  const given = [confirmed, { type: "cancellationRequested" }, cancelled] as const;
+  const after = given.reduce<Order>(evolve, order);
+  expect(toOrderMessage(viewOf(after), undefined).refunded?.amountMinor).toBe(placed.total.amountMinor);
+  const bytes = toEventPayload(after, cancelled);
+  expect(fromBinary(OrderCancelledSchema, bytes).refunded?.amountMinor).toBe(placed.total.amountMinor);
+  expect(fromBinary(OrderCancelledSchema, toEventPayload(order, cancelled)).refunded).toBeUndefined();
 });
 
 test("an unset service level is standard, and an unset status filters nothing", () => {

@@ -5,19 +5,41 @@ import {
   ServiceLevel as WireLevel,
 } from "#gen/souk/commerce/v1/commerce_pb.ts";
 import {
+  CancellationRefusedSchema,
+  CancellationRequestedSchema,
   OrderCancelledSchema,
   OrderConfirmedSchema,
   OrderPlacedSchema,
 } from "#gen/souk/orders/v1/events_pb.ts";
 import { CheckoutStep, OrderSchema, OrderStatus as WireStatus } from "#gen/souk/orders/v1/orders_pb.ts";
 import type { Saga } from "#kit/saga/definition.ts";
-import type { Address, Money, Order, OrderEvent, OrderPlaced, OrderStatus, ServiceLevel } from "./order.ts";
+import {
+  type Address,
+  type Order,
+  type OrderEvent,
+  type OrderPlaced,
+  type OrderStatus,
+  type Refund,
+  refundedOf,
+  type ServiceLevel,
+} from "./order.ts";
 import type { OrderView } from "./order-view.ts";
+import {
+  fromMoney,
+  fromRefundPayload,
+  quantitiesOf,
+  toRefundAnnouncement,
+  toRefundMessage,
+  toReturnMessage,
+} from "./refund-messages.ts";
 
 const wireStatuses: Readonly<Record<OrderStatus, WireStatus>> = {
   pending: WireStatus.PENDING,
   confirmed: WireStatus.CONFIRMED,
   cancelled: WireStatus.CANCELLED,
+  cancelling: WireStatus.CANCELLING,
+  refunding: WireStatus.REFUNDING,
+  refunded: WireStatus.REFUNDED,
 };
 
 /** Undefined for the unset status of a filter. */
@@ -55,7 +77,16 @@ export function toAnnouncement(
     case "confirmed":
       return [OrderConfirmedSchema, { ...event, orderId, customerId, total: order.total }];
     case "cancelled":
-      return [OrderCancelledSchema, { ...event, orderId, customerId }];
+      return [
+        OrderCancelledSchema,
+        { ...event, orderId, customerId, ...(order.paymentId && { refunded: refundedOf(order) }) },
+      ];
+    case "cancellationRequested":
+      return [CancellationRequestedSchema, { orderId, customerId }];
+    case "cancellationRefused":
+      return [CancellationRefusedSchema, { ...event, orderId, customerId }];
+    default:
+      return toRefundAnnouncement(order, event);
   }
 }
 
@@ -70,8 +101,12 @@ export function fromEventPayload(type: string, payload: Uint8Array): OrderEvent 
     }
     case "cancelled":
       return { type, cancelReason: fromBinary(OrderCancelledSchema, payload).cancelReason };
+    case "cancellationRequested":
+      return { type };
+    case "cancellationRefused":
+      return { type, refuseReason: fromBinary(CancellationRefusedSchema, payload).refuseReason };
     default:
-      throw new Error(`unknown order event ${type}`);
+      return fromRefundPayload(type, payload);
   }
 }
 
@@ -82,12 +117,17 @@ export function toDocument(order: Order): Uint8Array {
 
 /** An order as its message, without what only the database knows. */
 export function toOrder(order: Order) {
-  const { lines, serviceLevel, status, reservationId: _, ...facts } = order;
+  const { lines, serviceLevel, status, reservationId: _, refunds, ...facts } = order;
+  const ofKind = (kind: Refund["kind"]) => refunds.filter((refund) => refund.kind === kind);
   return create(OrderSchema, {
     ...facts,
-    lines: [...lines],
+    lines:
+      refunds.length === 0 ? [...lines] : lines.map((line) => ({ ...line, ...quantitiesOf(order, line) })),
     status: wireStatuses[status],
     serviceLevel: toWireLevel(serviceLevel),
+    refunded: refundedOf(order),
+    returns: ofKind("return").map((refund) => toReturnMessage(order, refund)),
+    refunds: ofKind("refund").map((refund) => toRefundMessage(order, refund)),
   });
 }
 
@@ -113,6 +153,9 @@ export function toOrderMessage(view: OrderView, saga: Saga<unknown> | undefined)
 /** How far checkout has come when it has ended, whoever asks. */
 const finalSteps: Partial<Record<OrderStatus, CheckoutStep>> = {
   confirmed: CheckoutStep.PAYMENT_CAPTURED,
+  refunding: CheckoutStep.PAYMENT_CAPTURED,
+  refunded: CheckoutStep.PAYMENT_CAPTURED,
+  cancelling: CheckoutStep.UNDOING,
   cancelled: CheckoutStep.UNDOING,
 };
 
@@ -129,20 +172,20 @@ export function toProgress(view: OrderView, saga: Saga<unknown> | undefined): Or
   return { orderId, status, step, cancelReason };
 }
 
-const progressStatus = {
-  running: WireStatus.PENDING,
-  compensating: WireStatus.PENDING,
-  completed: WireStatus.CONFIRMED,
-  compensated: WireStatus.CANCELLED,
-  parked: WireStatus.PENDING,
-} as const;
+/** What an order that has changed means to a watcher. */
+export const orderProgress = ({ orderId, status, cancelReason }: Order): OrderProgress => ({
+  orderId,
+  status: wireStatuses[status],
+  step: finalSteps[status] ?? CheckoutStep.ACCEPTED,
+  cancelReason,
+});
 
-/** What a saga's transition means to a watcher. */
-export const sagaProgress = (saga: Saga<unknown>): OrderProgress => ({
+/** What a transition of checkout means to a watcher while it is under way; its end is told by the order. */
+export const checkoutProgress = (saga: Saga<unknown>): OrderProgress => ({
   orderId: saga.subjectId,
-  status: progressStatus[saga.status],
+  status: WireStatus.PENDING,
   step: toStep(saga),
-  cancelReason: saga.status === "compensated" ? (saga.failure?.reason ?? "") : "",
+  cancelReason: "",
 });
 
 const steps: Readonly<Record<string, CheckoutStep>> = {
@@ -189,9 +232,3 @@ export function fromPlaced(payload: Uint8Array): OrderPlaced {
     serviceLevel: fromWireLevel(message.serviceLevel),
   };
 }
-
-/** Money that this service wrote itself is never absent. */
-export const fromMoney = (money: Money | undefined): Money => ({
-  currencyCode: money?.currencyCode ?? "",
-  amountMinor: money?.amountMinor ?? 0n,
-});

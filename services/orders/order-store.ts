@@ -1,14 +1,7 @@
 import { type BulkStatement, type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { fromEventPayload, fromPlaced, toDocument, toEventPayload } from "./messages.ts";
-import {
-  evolve,
-  fold,
-  type Order,
-  type OrderEvent,
-  type OrderPlaced,
-  type OrderStatus,
-  orderNotFound,
-} from "./order.ts";
+import { evolve, fold, type Order, type OrderEvent, type OrderPlaced, type OrderStatus } from "./order.ts";
+import { orderNotFound } from "./order-refusals.ts";
 import type { OrderView } from "./order-view.ts";
 
 const selectEvents: BulkStatement<string> = {
@@ -79,6 +72,8 @@ const insertNextEvents: BulkStatement<Step> = {
   ],
 };
 
+const lockView = statement("orders-lock-view", "select from order_views where order_id = $1 for update");
+
 const columns = `order_id as "orderId", customer_id as "customerId", status, document, version,
        placed_at as "placedAt", updated_at as "updatedAt"`;
 
@@ -132,19 +127,42 @@ export async function readOrderOfKey(
   return row && { placed: fromPlaced(row.placed), view: row };
 }
 
+/** Decides what happens to an order; undefined where nothing does. */
+export type Decide = (order: Order) => OrderEvent | undefined;
+
+interface EventRow {
+  type: string;
+  payload: Buffer;
+}
+
+const readEvents = (tx: Transaction, orderId: string): Promise<EventRow[]> =>
+  tx.queryEach<EventRow, string>(selectEvents, orderId);
+
 /**
- * Loads an order from its events, decides, and appends what was decided. Returns the order after it.
- * @throws ServiceError ORDER_NOT_FOUND, and what `decide` throws.
+ * Loads an order from its events, decides, and appends what was decided. Returns the order after it. For checkout, whose row
+ * in the sagas is held by the transaction: nobody else decides about the order meanwhile.
  */
-export async function updateOrder(
+export async function updateOrder(tx: Transaction, orderId: string, decide: Decide): Promise<Order> {
+  return await appendDecided(tx, orderId, await readEvents(tx, orderId), decide);
+}
+
+/** The same where several may decide at once: they queue at the view's row, and each sees what those before it decided. */
+export async function updateLockedOrder(tx: Transaction, orderId: string, decide: Decide): Promise<Order> {
+  // Issued in one tick, the events might be read before the row is locked.
+  await tx.query(lockView, [orderId]);
+  return await appendDecided(tx, orderId, await readEvents(tx, orderId), decide);
+}
+
+async function appendDecided(
   tx: Transaction,
   orderId: string,
-  decide: (order: Order) => OrderEvent,
+  rows: readonly EventRow[],
+  decide: Decide,
 ): Promise<Order> {
-  const rows = await tx.queryEach<{ type: string; payload: Buffer }, string>(selectEvents, orderId);
   const before = fold(rows.map(({ type, payload }) => fromEventPayload(type, payload)));
   if (!before) throw orderNotFound(orderId);
   const event = decide(before);
+  if (!event) return before;
   const order = evolve(before, event);
   await tx.queryEach(insertNextEvents, { order, event });
   return order;

@@ -19,6 +19,7 @@ const authorized = at(CheckoutStep.PAYMENT_AUTHORIZED);
 const undoing = at(CheckoutStep.UNDOING);
 const confirmed = at(CheckoutStep.PAYMENT_CAPTURED, OrderStatus.CONFIRMED);
 const cancelled = at(CheckoutStep.UNDOING, OrderStatus.CANCELLED);
+const refunded = at(CheckoutStep.PAYMENT_CAPTURED, OrderStatus.REFUNDED);
 
 async function readAll(following: Following): Promise<OrderProgress[]> {
   const seen: OrderProgress[] = [];
@@ -125,6 +126,24 @@ test("an order begun here is known to its customer, at its newest state, and to 
   expect(watch.known("order_2", "user_1")).toBeUndefined();
 });
 
+test("an order that has ended is asked for again: it may be on its way back meanwhile", () => {
+  const watch = createOrderWatch();
+  watch.begin("user_1", accepted);
+  watch.publish(confirmed);
+  expect(watch.known(orderId, "user_1")).toBeUndefined();
+});
+
+test.each([OrderStatus.CANCELLING, OrderStatus.REFUNDING])(
+  "a follower who comes while an order is in status %i hears its end, and no step of its checkout",
+  async (status) => {
+    const watch = createOrderWatch();
+    const back = at(CheckoutStep.UNDOING, status);
+    using following = watch.follow(orderId, never);
+    for (const progress of [back, authorized, undoing, back, confirmed]) watch.publish(progress);
+    expect(await readAll(following)).toEqual([back, confirmed]);
+  },
+);
+
 test("an order begun elsewhere is not known here, although its progress is heard of", () => {
   const watch = createOrderWatch();
   watch.publish(confirmed);
@@ -141,7 +160,7 @@ test("of very many orders the oldest are forgotten", () => {
 
 test("an end is newer than every step, and nothing is newer than an end", () => {
   const steps = [accepted, reserved, authorized, at(CheckoutStep.PAYMENT_CAPTURED), undoing];
-  for (const end of [confirmed, cancelled]) {
+  for (const end of [confirmed, cancelled, refunded]) {
     expect(steps.every((step) => isNewer(end, step) && !isNewer(step, end))).toBe(true);
     expect(hasEnded(end)).toBe(true);
   }

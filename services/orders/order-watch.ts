@@ -23,7 +23,7 @@ interface Known {
   readonly progress: OrderProgress;
 }
 
-/** Orders that this replica remembers without asking; the oldest go first. Ended ones stay for late watchers. */
+/** Orders under way that this replica remembers without asking; the oldest go first. */
 const maxKnown = 10_000;
 
 /** Makes the watch of one replica. Other replicas' progress comes in by `publish` from a poll. */
@@ -37,7 +37,9 @@ export function createOrderWatch(): OrderWatch {
     },
     publish(progress) {
       const earlier = known.get(progress.orderId);
-      if (earlier && isNewer(progress, earlier.progress))
+      // Another replica may cancel or refund what has ended here: from then on the database is asked.
+      if (hasEnded(progress)) known.delete(progress.orderId);
+      else if (earlier && isNewer(progress, earlier.progress))
         known.set(progress.orderId, { ...earlier, progress });
       for (const follower of followers.get(progress.orderId) ?? []) follower.push(progress);
     },
@@ -50,15 +52,23 @@ export function createOrderWatch(): OrderWatch {
   };
 }
 
-/** Whether the order has ended. */
-export const hasEnded = ({ status }: OrderProgress) =>
-  status === OrderStatus.CONFIRMED || status === OrderStatus.CANCELLED;
+/** Whether a watch ends with this state. Cancelling and refunding may begin after it: that is for another watch. */
+export const hasEnded = ({ status }: OrderProgress) => ended.has(status);
 
-/** States only move forward, so an older one that arrives late (from a poll) is dropped. */
+const ended: ReadonlySet<OrderStatus> = new Set([
+  OrderStatus.CONFIRMED,
+  OrderStatus.CANCELLED,
+  OrderStatus.REFUNDED,
+]);
+
+/** States only move forward within a watch, so an older one that arrives late (from a poll) is dropped. */
 export const isNewer = (progress: OrderProgress, than: OrderProgress | undefined) =>
   than === undefined || rank(progress) > rank(than);
 
-const rank = (progress: OrderProgress) => (hasEnded(progress) ? CheckoutStep.UNDOING + 1 : progress.step);
+function rank(progress: OrderProgress): number {
+  if (hasEnded(progress)) return CheckoutStep.UNDOING + 2;
+  return progress.status === OrderStatus.PENDING ? progress.step : CheckoutStep.UNDOING + 1;
+}
 
 interface Follower {
   push(progress: OrderProgress): void;

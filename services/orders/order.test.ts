@@ -144,6 +144,7 @@ describe("ending", () => {
     expect(evolve(order, confirmOrder(order, settled))).toEqual({
       ...order,
       ...settled,
+      outcome: "confirmed",
       status: "confirmed",
       version: 2n,
     });
@@ -153,6 +154,7 @@ describe("ending", () => {
     const order = aPlacedOrder();
     expect(evolve(order, cancelOrder(order, "CARD_DECLINED"))).toEqual({
       ...order,
+      outcome: "cancelled",
       status: "cancelled",
       cancelReason: "CARD_DECLINED",
       version: 2n,
@@ -160,8 +162,23 @@ describe("ending", () => {
     expect(order).toMatchObject({ cancelReason: "", reservationId: "", paymentId: "", shipmentId: "" });
   });
 
+  test("an order that is to be cancelled is confirmed all the same once its money is taken, or cancelled", () => {
+    const order = evolve(aPlacedOrder(), { type: "cancellationRequested" });
+    expect(order.status).toBe("cancelling");
+    expect(evolve(order, confirmOrder(order, settled))).toMatchObject({
+      outcome: "confirmed",
+      status: "cancelling",
+      ...settled,
+    });
+    expect(evolve(order, cancelOrder(order, "CUSTOMER_CANCELLED"))).toMatchObject({
+      outcome: "cancelled",
+      status: "cancelled",
+      cancelling: false,
+    });
+  });
+
   test.each(["confirmed", "cancelled"] as const)("an order that is %s stays so", (status) => {
-    const order: Order = { ...aPlacedOrder(), status };
+    const order: Order = { ...aPlacedOrder(), outcome: status, status };
     const tooLate = refusedFor("ORDER_ALREADY_ENDED", { order_id: "order_1", status });
     expect(() => confirmOrder(order, settled)).toThrow(tooLate);
     expect(() => cancelOrder(order, "OUT_OF_STOCK")).toThrow(tooLate);

@@ -1,9 +1,4 @@
-import {
-  ErrorReason as AnyReason,
-  ErrorReasonSchema as AnyReasonSchema,
-} from "#gen/souk/errors/v1/errors_pb.ts";
-import { ErrorReason, ErrorReasonSchema } from "#gen/souk/orders/v1/errors_pb.ts";
-import { serviceError } from "#kit/errors/errors.ts";
+import { alreadyEnded, currencyMismatch, productNotSold, totalTooLarge } from "./order-refusals.ts";
 
 /** An amount in the currency's minor unit. */
 export interface Money {
@@ -11,7 +6,8 @@ export interface Money {
   readonly amountMinor: bigint;
 }
 
-export type OrderStatus = "pending" | "confirmed" | "cancelled";
+/** Where an order stands. `cancelling` and `refunding` are on their way to one of the others. */
+export type OrderStatus = "pending" | "confirmed" | "cancelled" | "cancelling" | "refunding" | "refunded";
 export type ServiceLevel = "standard" | "express";
 
 export interface Address {
@@ -42,13 +38,44 @@ export interface Order {
   readonly total: Money;
   readonly shippingAddress: Address;
   readonly serviceLevel: ServiceLevel;
-  /** An error reason; empty unless cancelled. */
+  /** What checkout, or a cancellation after it, came to. */
+  readonly outcome: "open" | "confirmed" | "cancelled";
+  /** Somebody has asked to cancel, and that is not decided yet. */
+  readonly cancelling: boolean;
+  /** An error reason, or `CUSTOMER_CANCELLED`; empty unless cancelled. */
   readonly cancelReason: string;
+  /** Why the last cancellation was refused; empty unless one was. */
+  readonly cancelRefuseReason: string;
+  /** Returns and refunds, oldest first. */
+  readonly refunds: readonly Refund[];
   readonly reservationId: string;
   readonly paymentId: string;
   readonly shipmentId: string;
   /** How many events the order has. */
   readonly version: bigint;
+}
+
+/** Pieces of one product that are taken back or paid back. */
+export interface RefundLine {
+  readonly productId: string;
+  readonly sku: string;
+  readonly quantity: number;
+}
+
+/** Money on its way back, with or without pieces. Until it is refused it holds what it asks for. */
+export interface Refund {
+  /** `return_…` or `refund_…`. */
+  readonly refundId: string;
+  readonly kind: "return" | "refund";
+  readonly status: "pending" | "completed" | "refused";
+  /** Empty where only an amount was named. */
+  readonly lines: readonly RefundLine[];
+  readonly amount: Money;
+  /** Returned pieces that do not go back on sale. */
+  readonly unsellable: boolean;
+  readonly note: string;
+  /** An error reason; empty unless refused. */
+  readonly refuseReason: string;
 }
 
 export interface OrderPlaced {
@@ -75,7 +102,42 @@ export interface OrderCancelled {
   readonly cancelReason: string;
 }
 
-export type OrderEvent = OrderPlaced | OrderConfirmed | OrderCancelled;
+export interface CancellationRequested {
+  readonly type: "cancellationRequested";
+}
+
+export interface CancellationRefused {
+  readonly type: "cancellationRefused";
+  readonly refuseReason: string;
+}
+
+/** A return or a refund was accepted. */
+export interface RefundAccepted {
+  readonly type: "returnAccepted" | "refundAccepted";
+  readonly refund: Refund;
+}
+
+/** A return or a refund is done. */
+export interface OrderRefunded {
+  readonly type: "refunded";
+  readonly refundId: string;
+}
+
+export interface RefundRefused {
+  readonly type: "refundRefused";
+  readonly refundId: string;
+  readonly refuseReason: string;
+}
+
+export type OrderEvent =
+  | OrderPlaced
+  | OrderConfirmed
+  | OrderCancelled
+  | CancellationRequested
+  | CancellationRefused
+  | RefundAccepted
+  | OrderRefunded
+  | RefundRefused;
 
 /** A product as the catalog sells it now. */
 export interface PricedProduct {
@@ -108,13 +170,13 @@ export function placeOrder(request: OrderRequest): OrderPlaced {
   const { orderId, customerId, shippingFee, shippingAddress, serviceLevel } = request;
   const { currencyCode } = shippingFee;
   const stranger = lines.find(({ unitPrice }) => unitPrice.currencyCode !== currencyCode);
-  if (stranger) throw currencyMismatch(stranger, currencyCode);
+  if (stranger) throw currencyMismatch(stranger.productId, stranger.unitPrice.currencyCode, currencyCode);
   const amountMinor = lines.reduce(
     (sum, line) => sum + line.unitPrice.amountMinor * BigInt(line.quantity),
     0n,
   );
   const total = { currencyCode, amountMinor: amountMinor + shippingFee.amountMinor };
-  if (total.amountMinor > maxTotalMinor) throw totalTooLarge();
+  if (total.amountMinor > maxTotalMinor) throw totalTooLarge(maxTotalMinor);
   const subtotal = { currencyCode, amountMinor };
   return {
     type: "placed",
@@ -130,32 +192,17 @@ export function placeOrder(request: OrderRequest): OrderPlaced {
 }
 
 /**
- * Refuses what a key is used for once more, unless it asks for the same as the order it stands for. Prices may have changed.
- * @throws ServiceError IDEMPOTENCY_KEY_REUSED.
+ * An order that somebody asks to cancel meanwhile is confirmed all the same: its money is taken, and given back afterwards.
+ * @throws ServiceError ORDER_ALREADY_ENDED.
  */
-export function checkSameRequest(placed: OrderPlaced, again: OrderPlaced): void {
-  if (textOf(placed) !== textOf(again)) throw keyReused();
-}
-
-const textOf = ({ lines, shippingAddress, serviceLevel }: OrderPlaced) => {
-  const { name, line1, line2, city, postalCode, countryCode } = shippingAddress;
-  const address = [name, line1, line2, city, postalCode, countryCode];
-  return JSON.stringify([
-    lines.map(({ productId, quantity }) => [productId, quantity]),
-    address,
-    serviceLevel,
-  ]);
-};
-
-/** @throws ServiceError ORDER_ALREADY_ENDED. */
 export function confirmOrder(order: Order, settled: Omit<OrderConfirmed, "type">): OrderConfirmed {
-  if (order.status !== "pending") throw alreadyEnded(order);
+  if (order.outcome !== "open") throw alreadyEnded(order);
   return { type: "confirmed", ...settled };
 }
 
 /** @throws ServiceError ORDER_ALREADY_ENDED. */
 export function cancelOrder(order: Order, cancelReason: string): OrderCancelled {
-  if (order.status !== "pending") throw alreadyEnded(order);
+  if (order.outcome !== "open") throw alreadyEnded(order);
   return { type: "cancelled", cancelReason };
 }
 
@@ -166,8 +213,51 @@ export function evolve(order: Order | undefined, event: OrderEvent): Order {
     return { ...facts, ...unsettled, status: "pending", version: 1n };
   }
   if (!order) throw new Error(`an order cannot begin with ${event.type}`);
-  const { type, ...facts } = event;
-  return { ...order, ...facts, status: type, version: order.version + 1n };
+  const after = { ...order, ...changeOf(order, event), version: order.version + 1n };
+  return { ...after, status: statusOf(after) };
+}
+
+function changeOf(order: Order, event: Exclude<OrderEvent, OrderPlaced>): Partial<Order> {
+  switch (event.type) {
+    case "confirmed": {
+      const { type: outcome, ...settled } = event;
+      return { outcome, ...settled };
+    }
+    case "cancelled":
+      return { outcome: "cancelled", cancelling: false, cancelReason: event.cancelReason };
+    case "cancellationRequested":
+      return { cancelling: true, cancelRefuseReason: "" };
+    case "cancellationRefused":
+      return { cancelling: false, cancelRefuseReason: event.refuseReason };
+    case "returnAccepted":
+    case "refundAccepted":
+      return { refunds: [...order.refunds, event.refund] };
+    case "refunded":
+      return endRefund(order, event.refundId, { status: "completed" });
+    case "refundRefused":
+      return endRefund(order, event.refundId, { status: "refused", refuseReason: event.refuseReason });
+  }
+}
+
+const endRefund = ({ refunds }: Order, refundId: string, end: Partial<Refund>) => ({
+  refunds: refunds.map((refund) => (refund.refundId === refundId ? { ...refund, ...end } : refund)),
+});
+
+function statusOf(order: Order): OrderStatus {
+  if (order.outcome === "cancelled") return "cancelled";
+  if (order.cancelling) return "cancelling";
+  if (order.outcome === "open") return "pending";
+  if (order.refunds.some(({ status }) => status === "pending")) return "refunding";
+  const refundedMinor = refundedOf(order).amountMinor;
+  return refundedMinor > 0n && refundedMinor === order.total.amountMinor ? "refunded" : "confirmed";
+}
+
+/** How much of an order was paid back. A cancelled order keeps nothing of what it was paid. */
+export function refundedOf({ outcome, paymentId, total, refunds }: Order): Money {
+  const { currencyCode } = total;
+  if (outcome === "cancelled" && paymentId !== "") return total;
+  const done = refunds.filter(({ status }) => status === "completed");
+  return { currencyCode, amountMinor: done.reduce((sum, { amount }) => sum + amount.amountMinor, 0n) };
 }
 
 /** The state after a whole history. */
@@ -175,12 +265,16 @@ export function fold(events: readonly OrderEvent[]): Order | undefined {
   return events.reduce<Order | undefined>(evolve, undefined);
 }
 
-export const orderNotFound = (orderId: string) =>
-  serviceError(ErrorReasonSchema, ErrorReason.ORDER_NOT_FOUND, `There is no order ${orderId}.`, {
-    metadata: { order_id: orderId },
-  });
-
-const unsettled = { cancelReason: "", reservationId: "", paymentId: "", shipmentId: "" };
+const unsettled = {
+  outcome: "open",
+  cancelling: false,
+  cancelReason: "",
+  cancelRefuseReason: "",
+  refunds: [],
+  reservationId: "",
+  paymentId: "",
+  shipmentId: "",
+} as const;
 
 function priceLines({ lines, products }: OrderRequest): OrderLine[] {
   const quantities = new Map<string, number>();
@@ -193,33 +287,3 @@ function priceLines({ lines, products }: OrderRequest): OrderLine[] {
     return { productId, sku: product.sku, name: product.name, quantity, unitPrice: product.price };
   });
 }
-
-const productNotSold = (productId: string) =>
-  serviceError(ErrorReasonSchema, ErrorReason.PRODUCT_NOT_SOLD, `The product ${productId} is not sold.`, {
-    metadata: { product_id: productId },
-  });
-
-const currencyMismatch = ({ productId, unitPrice }: OrderLine, currencyCode: string) =>
-  serviceError(
-    ErrorReasonSchema,
-    ErrorReason.CURRENCY_MISMATCH,
-    `The product ${productId} is priced in ${unitPrice.currencyCode}, the order in ${currencyCode}.`,
-    { metadata: { product_id: productId } },
-  );
-
-const keyReused = () =>
-  serviceError(
-    AnyReasonSchema,
-    AnyReason.IDEMPOTENCY_KEY_REUSED,
-    "This Idempotency-Key was used with another request.",
-  );
-
-const totalTooLarge = () =>
-  serviceError(AnyReasonSchema, AnyReason.VALIDATION_FAILED, "The order's total is too large.", {
-    violations: [{ field: "lines", description: `The total must be at most ${maxTotalMinor} minor units.` }],
-  });
-
-const alreadyEnded = ({ orderId, status }: Order) =>
-  serviceError(ErrorReasonSchema, ErrorReason.ORDER_ALREADY_ENDED, `The order ${orderId} is ${status}.`, {
-    metadata: { order_id: orderId, status },
-  });

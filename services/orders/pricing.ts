@@ -3,8 +3,9 @@ import type { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import type { Cache } from "#kit/cache/cache.ts";
 import type { CallContext } from "#kit/rpc/call.ts";
 import type { Client } from "#kit/rpc/client.ts";
-import { fromMoney, toWireLevel } from "./messages.ts";
+import { toWireLevel } from "./messages.ts";
 import type { Money, PricedProduct, ServiceLevel } from "./order.ts";
+import { fromMoney } from "./refund-messages.ts";
 
 /** A changed price is used this much later at most, besides being dropped when the change is heard of. */
 const productTtlMs = 10_000;

@@ -1,57 +1,52 @@
 import { CheckoutStep, OrderStatus, OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
-import { announce } from "#kit/outbox/outbox.ts";
 import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/paging/paging.ts";
-import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
-import type { SagaDefinition } from "#kit/saga/definition.ts";
 import { command, query, stream } from "#kit/service/handlers.ts";
-import type { Resources } from "#kit/service/service.ts";
 import type { CheckoutInput } from "./checkout-saga.ts";
 import {
   fromWireAddress,
   fromWireLevel,
   fromWireStatus,
   type OrderProgress,
-  toAnnouncement,
   toOrderMessage,
   toPlacedMessage,
   toProgress,
 } from "./messages.ts";
-import {
-  checkSameRequest,
-  placeOrder as decideOrder,
-  type Order,
-  type OrderPlaced,
-  orderNotFound,
-} from "./order.ts";
+import { placeOrder as decideOrder, type OrderPlaced } from "./order.ts";
+import { checkSameRequest } from "./order-key.ts";
 import { insertOrder, readOrderOfKey, readPage, readView } from "./order-store.ts";
-import type { OrderView } from "./order-view.ts";
-import { hasEnded, isNewer, type OrderWatch } from "./order-watch.ts";
-import type { Pricing } from "./pricing.ts";
+import { hasEnded, isNewer } from "./order-watch.ts";
+import { cancelOrder } from "./rpc/cancel-order.ts";
+import { announceEvent, customerOf, type OrdersParts, owned } from "./rpc/parts.ts";
+import {
+  createRefund,
+  createReturn,
+  getRefund,
+  getReturn,
+  listRefunds,
+  listReturns,
+} from "./rpc/refund-order.ts";
 
 const methods = OrdersService.method;
 
-/** What the handlers work with. */
-export interface OrdersRpcOptions {
-  readonly db: Database;
-  readonly pricing: Pricing;
-  readonly watch: OrderWatch;
-  readonly checkout: SagaDefinition<CheckoutInput>;
-  readonly startSaga: Resources["startSaga"];
-  readonly findSaga: Resources["findSaga"];
-  readonly findSagas: Resources["findSagas"];
-}
-
 /** Answers the orders contract. */
-export const ordersRpc = (options: OrdersRpcOptions) => ({
+export const ordersRpc = (options: OrdersParts) => ({
   placeOrder: placeOrder(options),
   getOrder: getOrder(options),
   listOrders: listOrders(options),
   watchOrder: watchOrder(options),
+  cancelOrder: cancelOrder(options),
+  createReturn: createReturn(options),
+  getReturn: getReturn(options),
+  listReturns: listReturns(options),
+  createRefund: createRefund(options),
+  getRefund: getRefund(options),
+  listRefunds: listRefunds(options),
 });
 
-const placeOrder = (options: OrdersRpcOptions) =>
+const placeOrder = (options: OrdersParts) =>
   command(methods.placeOrder, {
     groupCommit: true,
     async prepare({ lines, shippingAddress, serviceLevel }, call) {
@@ -74,7 +69,7 @@ const placeOrder = (options: OrdersRpcOptions) =>
       const placed = await insertOrder(tx, event, key);
       if (!placed) return { order: await placedBefore(tx, event, key) };
       const { order, placedAt } = placed;
-      announcePlaced(tx, order, event, call);
+      announceEvent(tx, order, event, call);
       startCheckout(options, tx, event, request.paymentMethod, call);
       tx.afterCommit(() => options.watch.begin(customerId, accepted(order.orderId)));
       return { order: toPlacedMessage(order, placedAt) };
@@ -89,13 +84,13 @@ async function placedBefore(tx: Transaction, event: OrderPlaced, key: string) {
   return toOrderMessage(earlier.view, undefined);
 }
 
-const getOrder = ({ db, findSaga, checkout }: OrdersRpcOptions) =>
+const getOrder = ({ db, findSaga, sagas }: OrdersParts) =>
   query(methods.getOrder, async ({ orderId }, call) => {
-    const [view, saga] = await Promise.all([readView(db, orderId), findSaga(checkout, orderId)]);
+    const [view, saga] = await Promise.all([readView(db, orderId), findSaga(sagas.checkout, orderId)]);
     return { order: toOrderMessage(owned(view, orderId, call), saga) };
   });
 
-const listOrders = ({ db, findSagas, checkout }: OrdersRpcOptions) =>
+const listOrders = ({ db, findSagas, sagas }: OrdersParts) =>
   query(methods.listOrders, async ({ pageSize, pageToken, status }, call) => {
     const customerId = customerOf(call);
     const size = pageSize || defaultPageSize;
@@ -105,42 +100,35 @@ const listOrders = ({ db, findSagas, checkout }: OrdersRpcOptions) =>
     const rows = await readPage(db, { customerId, status: fromWireStatus(status), after, limit: size + 1 });
     const { items, last } = cutPage(rows, size);
     const pending = items.filter((view) => view.status === "pending").map((view) => view.orderId);
-    const sagas = await findSagas(checkout, pending);
+    const checkouts = await findSagas(sagas.checkout, pending);
     return {
-      orders: items.map((view) => toOrderMessage(view, sagas.get(view.orderId))),
+      orders: items.map((view) => toOrderMessage(view, checkouts.get(view.orderId))),
       nextPageToken: last ? toPageToken(scope, [String(last.placedAt.getTime()), last.orderId]) : "",
     };
   });
 
-const watchOrder = ({ db, watch, findSaga, checkout }: OrdersRpcOptions) =>
+const watchOrder = ({ db, watch, findSaga, sagas }: OrdersParts) =>
   stream(methods.watchOrder, async function* ({ orderId }, call) {
     // Following begins before the state is read, so that no change falls between the two.
     using changes = watch.follow(orderId, call.signal);
     const first =
-      watch.known(orderId, customerOf(call)) ??
-      (await readProgress({ db, findSaga, checkout }, orderId, call));
+      watch.known(orderId, customerOf(call)) ?? (await readProgress({ db, findSaga, sagas }, orderId, call));
     yield first;
     if (hasEnded(first)) return;
     for await (const change of changes) if (isNewer(change, first)) yield change;
   });
 
 async function readProgress(
-  { db, findSaga, checkout }: Pick<OrdersRpcOptions, "db" | "findSaga" | "checkout">,
+  { db, findSaga, sagas }: Pick<OrdersParts, "db" | "findSaga" | "sagas">,
   orderId: string,
   call: Call,
 ): Promise<OrderProgress> {
-  const [view, saga] = await Promise.all([readView(db, orderId), findSaga(checkout, orderId)]);
+  const [view, saga] = await Promise.all([readView(db, orderId), findSaga(sagas.checkout, orderId)]);
   return toProgress(owned(view, orderId, call), saga);
 }
 
-function announcePlaced(tx: Transaction, order: Order, event: OrderPlaced, call: Call) {
-  const [schema, message] = toAnnouncement(order, event);
-  const { correlationId, traceparent } = call;
-  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, traceparent });
-}
-
 function startCheckout(
-  { startSaga, checkout }: OrdersRpcOptions,
+  { startSaga, sagas }: OrdersParts,
   tx: Transaction,
   { orderId, customerId, lines, total, shippingAddress, serviceLevel }: OrderPlaced,
   paymentMethod: string,
@@ -154,13 +142,7 @@ function startCheckout(
     shippingAddress,
     serviceLevel,
   };
-  startSaga(tx, checkout, { subjectId: orderId, correlationId, input });
-}
-
-/** Somebody else's order is not found: its existence is nobody else's business. */
-function owned(view: OrderView | undefined, orderId: string, call: Call): OrderView {
-  if (!view || view.customerId !== customerOf(call)) throw orderNotFound(orderId);
-  return view;
+  startSaga(tx, sagas.checkout, { subjectId: orderId, correlationId, input });
 }
 
 const accepted = (orderId: string): OrderProgress => ({
@@ -169,9 +151,6 @@ const accepted = (orderId: string): OrderProgress => ({
   step: CheckoutStep.ACCEPTED,
   cancelReason: "",
 });
-
-/** Every method here needs a token, so there is a principal. */
-const customerOf = (call: Call) => call.principal?.subject ?? "";
 
 /** Milliseconds of the Unix epoch: unlike a written date, every such number is a time. */
 const timeShape = /^\d{1,13}$/;

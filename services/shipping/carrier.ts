@@ -38,6 +38,8 @@ export interface Carrier {
     command: { readonly key: string; readonly reference: string },
     deadline: Deadline,
   ): Promise<CarrierTruth>;
+  /** Where a shipment stands now. */
+  find(reference: string, deadline: Deadline): Promise<CarrierTruth>;
   /** What happened to a parcel, oldest first. */
   track(trackingNumber: string, deadline: Deadline): Promise<TrackingEvent[]>;
   /** Its records made within a time, to the second and both ends included, newest first, page by page. */

@@ -20,6 +20,7 @@ export function createParcelCarrier(address: ProviderAddress): Carrier {
   return {
     book: (booking, deadline) => book(api, booking, deadline),
     cancel: (command, deadline) => cancel(api, command, deadline),
+    find: (reference, deadline) => find(api, reference, deadline),
     track: (trackingNumber, deadline) => track(api, trackingNumber, deadline),
     list: (within, deadline) => list(api, within, deadline),
     look: (reference, deadline) => look(api, reference, deadline),
@@ -53,6 +54,11 @@ async function cancel(
   const answer = await send(api, { method: "POST", path: `${path}/cancel`, key }, deadline);
   if (answer.status === 200) return truthOf(answer);
   if (errorOf(answer).code !== "already_dispatched") throw unexpected(answer);
+  return await find(api, reference, deadline);
+}
+
+async function find(api: Api, reference: string, deadline: Deadline): Promise<CarrierTruth> {
+  const path = `/v1/shipments/${encodeURIComponent(reference)}`;
   return truthOf(await send(api, { method: "GET", path }, deadline));
 }
 

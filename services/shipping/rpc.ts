@@ -37,6 +37,7 @@ export const shippingRpc = (parts: ShippingParts) => ({
   quoteShipping,
   getShipment: getShipment(parts),
   trackShipment: trackShipment(parts),
+  checkDispatch: checkDispatch(parts),
   bookShipment: bookShipment(parts),
   batchGetShipments: batchGetShipments(parts),
   cancelShipment: cancelShipment(parts),
@@ -64,6 +65,16 @@ const batchGetShipments = ({ db }: ShippingParts) =>
   query(ShippingService.method.batchGetShipments, async ({ orderIds }) => ({
     shipments: (await readShipmentsOfOrders(db, orderIds)).map(toShipmentMessage),
   }));
+
+const checkDispatch = ({ db, carrier }: ShippingParts) =>
+  query(ShippingService.method.checkDispatch, async ({ shipmentId }, call) => {
+    const shipment = await readShipment(db, shipmentId);
+    if (!shipment) throw shipmentNotFound(shipmentId);
+    const { status, carrierReference } = shipment;
+    if (status !== "BOOKED" || carrierReference === undefined) return { dispatched: false };
+    const { standing } = await carrier.find(carrierReference, call.deadline);
+    return { dispatched: standing === "dispatched" };
+  });
 
 /** A refusal of the carrier is recorded before it is reported. */
 const bookShipment = ({ carrier }: ShippingParts) =>

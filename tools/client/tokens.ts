@@ -5,7 +5,8 @@ export const DEMO_CUSTOMER = "user_01j2mdhkv3fh3r8q5w9x7y4zab";
 export const DEMO_OPERATOR = "user_01j2mdhkv3fh3r8q5w9x7y4zad";
 
 /** Everything a customer may do. */
-export const CUSTOMER_SCOPES = "orders:create orders:read orders:cancel payments:read shipping:read";
+export const CUSTOMER_SCOPES =
+  "orders:create orders:read orders:cancel orders:return payments:read shipping:read";
 
 /** Everything an operator may see and do by hand. */
 export const OPERATOR_SCOPES = "ops:dead-letters ops:sagas ops:outbox ops:reconciliation";

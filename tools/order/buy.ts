@@ -28,6 +28,7 @@ const CALL_TIMEOUT_MS = 10_000;
 const PLACE_ATTEMPTS = 8;
 const RETRY_MS = 250;
 const MAX_WAIT_MS = 30_000;
+const ENDS = new Set(["CONFIRMED", "CANCELLED", "REFUNDED"]);
 const RETRIED_STATUSES = new Set([429, 502, 503, 504]);
 
 /** Places an order; repeats it under the same Idempotency-Key where the answer was lost or the shop asked to wait. */
@@ -70,7 +71,7 @@ export async function followOrder(
       const state = `${progress.status} ${progress.step}`;
       if (state !== last) onProgress(progress);
       last = state;
-      if (progress.status !== "PENDING") return progress;
+      if (ENDS.has(progress.status)) return progress;
     }
     await delay(RETRY_MS);
   }

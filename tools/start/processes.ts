@@ -31,7 +31,13 @@ export type ProcessEntry = {
 
 /** Scopes with which services call others in their own name; those that are not named call nobody. */
 export const SERVICE_SCOPES: Partial<Record<ServiceName, readonly string[]>> = {
-  orders: ["internal:catalog", "internal:inventory", "internal:payments", "internal:shipping"],
+  orders: [
+    "internal:catalog",
+    "internal:inventory",
+    "internal:payments",
+    "internal:shipping",
+    "payments:refund",
+  ],
 };
 
 /** Everything but the stores. */

@@ -89,6 +89,24 @@ describe("a transaction", () => {
     expect(await notesOf("swallowed")).toEqual([]);
   });
 
+  test("writes deferred rows whose statement itself begins with `with`, in any place among others", async () => {
+    const withClock = statement(
+      "test-note-with",
+      "with word as (select $1::text as text) insert into notes (text) select text from word",
+    );
+    const later = (text: string) => ({ statement: withClock, values: [text] });
+    const plainly = (text: string) => ({ statement: note, values: [text] });
+    for (const order of [
+      [later, plainly],
+      [plainly, later],
+    ])
+      await db.transaction(async (tx) => {
+        for (const [index, defer] of order.entries()) tx.beforeCommit(() => defer(`with-${index}`));
+      });
+    const texts = (await notesOf("with-")).map(({ text }) => text);
+    expect(texts.sort()).toEqual(["with-0", "with-0", "with-1", "with-1"]);
+  });
+
   test("writes deferred rows with COMMIT, all or none, and only then tells who asked to be told", async () => {
     const deferred = (text: string) => () => ({ statement: note, values: [text] });
     const twin = (name: string) => () => ({ statement: noteTwin, values: [name] });

@@ -19,6 +19,13 @@ export function startOrders(watch: (call: Call) => AsyncIterable<Update>): Promi
     getOrder: nothing,
     listOrders: nothing,
     watchOrder: (_request, call) => watch(call),
+    cancelOrder: nothing,
+    createReturn: nothing,
+    getReturn: nothing,
+    listReturns: nothing,
+    createRefund: nothing,
+    getRefund: nothing,
+    listRefunds: nothing,
   };
   return startInventory({}, { services: [{ descriptor: OrdersService, handlers }] });
 }

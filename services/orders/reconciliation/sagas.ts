@@ -17,7 +17,7 @@ export async function judgeSagas(source: Queryable, audits: readonly OrderAudit[
   }));
 }
 
-const resting: ReadonlySet<Order["status"]> = new Set(["confirmed", "cancelled"]);
+const resting: ReadonlySet<Order["status"]> = new Set(["confirmed", "cancelled", "refunded"]);
 
 function complaint({ status }: Order, isDriven: boolean): string | undefined {
   if (resting.has(status)) return isDriven ? `it is ${status}, and a saga is still driving it` : undefined;

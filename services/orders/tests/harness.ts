@@ -33,7 +33,15 @@ export function aCustomer(service: TestService): Customer {
 
 /** The customer of that name. */
 export const customerNamed = (service: TestService, sub: string): Customer =>
-  service.client(OrdersService, { sub, scope: "orders:create orders:read" });
+  service.client(OrdersService, { sub, scope: "orders:create orders:read orders:cancel orders:return" });
+
+/** Somebody of support, who may act for customers and pay back. */
+export const support = (service: TestService): Customer =>
+  service.client(OrdersService, {
+    sub: "user_support",
+    scope: "orders:read orders:cancel orders:return payments:refund",
+    roles: "support",
+  });
 
 /** What a customer wants: one piece with a card that works, to Berlin, where a draft says nothing else. */
 export interface Wish {

@@ -89,7 +89,7 @@ function aCheckout(goods: Goods) {
     /** Goes on until it ends, or until `enough`. */
     async goOn({ lost = [], ageMs = 0, enough = () => false }: GoOn = {}) {
       const { sent, participants } = lossy(new Set(lost));
-      const definition = hurried(checkoutSaga(participants, () => {}));
+      const definition = hurried(checkoutSaga(participants, { onTransition: () => {}, onEnded: () => {} }));
       const stopping = new AbortController();
       const recorder = {
         async record({ after }: { readonly after: HeldSaga }) {

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { InventoryService, MovementReason } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { type Client, createClient } from "#kit/rpc/client.ts";
 import { cloneDatabase } from "#kit/testing/test-database.ts";
@@ -52,6 +53,10 @@ export interface ShopProcesses {
   ledgers(orderId: string): Promise<{ readonly processor: LedgerEntry[]; readonly carrier: LedgerEntry[] }>;
   /** A callee's database as its owner. */
   ownerUrl(name: CalleeName): string;
+  /** Pays a payment back past its order, as support may at payments. */
+  payBack(paymentId: string): Promise<void>;
+  /** Has the carrier collect an order's parcel. */
+  dispatch(orderId: string): Promise<void>;
   /** Ends one callee, as a crash would. */
   kill(name: CalleeName): Promise<void>;
   stop(): Promise<void>;
@@ -129,11 +134,17 @@ function openDoors(
       carrier: await readLedger(sandboxes.get("carrier"), `reference=${orderId}`),
     }),
     ownerUrl: (name: CalleeName) => callees.get(name)?.ownerUrl ?? nowhere,
+    payBack: async (paymentId: string) => {
+      const payments = createClient(PaymentsService, { url: urlOf("payments"), token });
+      await payments.refundPayment({ paymentId }, freshKey());
+      payments.close();
+    },
+    dispatch: (orderId: string) => dispatch(sandboxes.get("carrier"), orderId),
     kill: async (name: CalleeName) => callees.get(name)?.kill(),
   };
 }
 
-const staffScopes = "catalog:write inventory:read inventory:write";
+const staffScopes = "catalog:write inventory:read inventory:write payments:refund";
 
 const staffToken = () =>
   memoized(() => fetchTestToken({ sub: "user_staff", scope: staffScopes, roles: "operator" }));
@@ -166,6 +177,16 @@ async function readLedger(sandbox: SandboxProcess | undefined, filter: string): 
   const answer = await fetch(`${sandbox.url}/sandbox/ledger?${filter}`, { headers });
   const lines = (await answer.text()).split("\n").filter((line) => line !== "");
   return lines.map((line) => JSON.parse(line) as LedgerEntry);
+}
+
+async function dispatch(carrier: SandboxProcess | undefined, orderId: string) {
+  if (!carrier) throw new Error("there is no carrier");
+  const headers = { authorization: `Bearer ${sandboxKey}` };
+  const listed = await fetch(`${carrier.url}/v1/shipments?reference=${orderId}`, { headers });
+  const { shipments } = (await listed.json()) as { shipments: { id: string }[] };
+  const path = `/sandbox/shipments/${shipments[0]?.id}/advance`;
+  const answer = await fetch(carrier.url + path, { method: "POST", headers });
+  if (!answer.ok) throw new Error(`the carrier answered ${answer.status}: ${await answer.text()}`);
 }
 
 async function startCallee(

@@ -3,9 +3,9 @@ import type { WatchOrderRequest } from "#gen/souk/orders/v1/orders_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { startForTest, type TestService } from "#kit/testing/testing.ts";
-import type { checkoutSaga } from "../checkout-saga.ts";
 import { orders } from "../main.ts";
 import { cancelOrder, placeOrder } from "../order.ts";
+import type { OrderSagas } from "../order-sagas.ts";
 import { insertOrder, updateOrder } from "../order-store.ts";
 import { createOrderWatch } from "../order-watch.ts";
 import { watchElsewhere } from "../order-watch-job.ts";
@@ -52,12 +52,14 @@ function aReplica() {
     watch,
     findSaga: async () => undefined,
     findSagas: async () => new Map(),
-    checkout: {} as ReturnType<typeof checkoutSaga>,
+    sagas: {} as OrderSagas,
     pricing: unused,
+    shipping: unused,
     startSaga: unused,
+    turnSagaBack: unused,
   });
   const open = (orderId: string, sub: string, signal = new AbortController().signal) => {
-    const call = { principal: { subject: sub }, signal } as unknown as Call;
+    const call = { principal: { subject: sub, scopes: new Set() }, signal } as unknown as Call;
     return watchOrder.open({ orderId } as WatchOrderRequest, call)[Symbol.asyncIterator]();
   };
   return { watch, open, lookElsewhere: watchElsewhere(service.db, watch).run };

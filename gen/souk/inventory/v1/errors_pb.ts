@@ -11,7 +11,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/inventory/v1/errors.proto.
  */
 export const file_souk_inventory_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9lcnJvcnMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxKsYCCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fU1RPQ0tfTk9UX0ZPVU5EEAEaBqLnGAIIBRIoChlFUlJPUl9SRUFTT05fT1VUX09GX1NUT0NLEAIaCaLnGAUICRCZAxIzCiRFUlJPUl9SRUFTT05fU1RPQ0tfV09VTERfQkVfTkVHQVRJVkUQAxoJoucYBQgJEJkDEi0KHkVSUk9SX1JFQVNPTl9SRVNFUlZBVElPTl9FTkRFRBAEGgmi5xgFCAkQmQMSLwojRVJST1JfUkVBU09OX09SREVSX0FMUkVBRFlfUkVTRVJWRUQQBRoGoucYAggGEjAKIUVSUk9SX1JFQVNPTl9TVE9DS19MSU1JVF9FWENFRURFRBAGGgmi5xgFCAkQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
+  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9lcnJvcnMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxKtkDCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fU1RPQ0tfTk9UX0ZPVU5EEAEaBqLnGAIIBRIoChlFUlJPUl9SRUFTT05fT1VUX09GX1NUT0NLEAIaCaLnGAUICRCZAxIzCiRFUlJPUl9SRUFTT05fU1RPQ0tfV09VTERfQkVfTkVHQVRJVkUQAxoJoucYBQgJEJkDEi0KHkVSUk9SX1JFQVNPTl9SRVNFUlZBVElPTl9FTkRFRBAEGgmi5xgFCAkQmQMSLwojRVJST1JfUkVBU09OX09SREVSX0FMUkVBRFlfUkVTRVJWRUQQBRoGoucYAggGEjAKIUVSUk9SX1JFQVNPTl9TVE9DS19MSU1JVF9FWENFRURFRBAGGgmi5xgFCAkQmQMSLgoiRVJST1JfUkVBU09OX1JFU0VSVkFUSU9OX05PVF9GT1VORBAHGgai5xgCCAUSLwogRVJST1JfUkVBU09OX1JFVFVSTl9FWENFRURTX1NBTEUQCBoJoucYBQgJEJkDEjAKIUVSUk9SX1JFQVNPTl9SRVNFUlZBVElPTl9OT1RfU09MRBAJGgmi5xgFCAoQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
 
 /**
  * Why inventory refused a call.
@@ -67,6 +67,27 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_STOCK_LIMIT_EXCEEDED = 6;
    */
   STOCK_LIMIT_EXCEEDED: 6,
+
+  /**
+   * The order has no such reservation.
+   *
+   * @generated from enum value: ERROR_REASON_RESERVATION_NOT_FOUND = 7;
+   */
+  RESERVATION_NOT_FOUND: 7,
+
+  /**
+   * More pieces would come back than the order bought; `sku` in the metadata names the first such line.
+   *
+   * @generated from enum value: ERROR_REASON_RETURN_EXCEEDS_SALE = 8;
+   */
+  RETURN_EXCEEDS_SALE: 8,
+
+  /**
+   * The order's reservation had expired and its pieces were sold to others, so none can come back; a person has to look.
+   *
+   * @generated from enum value: ERROR_REASON_RESERVATION_NOT_SOLD = 9;
+   */
+  RESERVATION_NOT_SOLD: 9,
 } as const;
 
 /**

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file souk/inventory/v1/events.proto.
  */
 export const file_souk_inventory_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxIokBCg1TdG9ja1Jlc2VydmVkEhYKDnJlc2VydmF0aW9uX2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEisKBWxpbmVzGAMgAygLMhwuc291ay5pbnZlbnRvcnkudjEuU3RvY2tMaW5lOiGa5xgdCgtyZXNlcnZhdGlvbhIOcmVzZXJ2YXRpb25faWQimgEKDVN0b2NrUmVsZWFzZWQSFgoOcmVzZXJ2YXRpb25faWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSKwoFbGluZXMYAyADKAsyHC5zb3VrLmludmVudG9yeS52MS5TdG9ja0xpbmUSDwoHZXhwaXJlZBgEIAEoCDohmucYHQoLcmVzZXJ2YXRpb24SDnJlc2VydmF0aW9uX2lkIooBCg5TdG9ja0NvbW1pdHRlZBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIrCgVsaW5lcxgDIAMoCzIcLnNvdWsuaW52ZW50b3J5LnYxLlN0b2NrTGluZTohmucYHQoLcmVzZXJ2YXRpb24SDnJlc2VydmF0aW9uX2lkIjwKCFN0b2NrTG93EgsKA3NrdRgBIAEoCRIRCglhdmFpbGFibGUYAiABKAU6EJrnGAwKBXN0b2NrEgNza3UiRAoQU3RvY2tSZXBsZW5pc2hlZBILCgNza3UYASABKAkSEQoJYXZhaWxhYmxlGAIgASgFOhCa5xgMCgVzdG9jaxIDc2t1YgZwcm90bzM", [file_souk_inventory_v1_inventory, file_souk_options_v1_options]);
+  fileDesc("Ch5zb3VrL2ludmVudG9yeS92MS9ldmVudHMucHJvdG8SEXNvdWsuaW52ZW50b3J5LnYxIokBCg1TdG9ja1Jlc2VydmVkEhYKDnJlc2VydmF0aW9uX2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEisKBWxpbmVzGAMgAygLMhwuc291ay5pbnZlbnRvcnkudjEuU3RvY2tMaW5lOiGa5xgdCgtyZXNlcnZhdGlvbhIOcmVzZXJ2YXRpb25faWQimgEKDVN0b2NrUmVsZWFzZWQSFgoOcmVzZXJ2YXRpb25faWQYASABKAkSEAoIb3JkZXJfaWQYAiABKAkSKwoFbGluZXMYAyADKAsyHC5zb3VrLmludmVudG9yeS52MS5TdG9ja0xpbmUSDwoHZXhwaXJlZBgEIAEoCDohmucYHQoLcmVzZXJ2YXRpb24SDnJlc2VydmF0aW9uX2lkIooBCg5TdG9ja0NvbW1pdHRlZBIWCg5yZXNlcnZhdGlvbl9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIrCgVsaW5lcxgDIAMoCzIcLnNvdWsuaW52ZW50b3J5LnYxLlN0b2NrTGluZTohmucYHQoLcmVzZXJ2YXRpb24SDnJlc2VydmF0aW9uX2lkIokBCg1TdG9ja1JldHVybmVkEhYKDnJlc2VydmF0aW9uX2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEisKBWxpbmVzGAMgAygLMhwuc291ay5pbnZlbnRvcnkudjEuU3RvY2tMaW5lOiGa5xgdCgtyZXNlcnZhdGlvbhIOcmVzZXJ2YXRpb25faWQiPAoIU3RvY2tMb3cSCwoDc2t1GAEgASgJEhEKCWF2YWlsYWJsZRgCIAEoBToQmucYDAoFc3RvY2sSA3NrdSJEChBTdG9ja1JlcGxlbmlzaGVkEgsKA3NrdRgBIAEoCRIRCglhdmFpbGFibGUYAiABKAU6EJrnGAwKBXN0b2NrEgNza3ViBnByb3RvMw", [file_souk_inventory_v1_inventory, file_souk_options_v1_options]);
 
 /**
  * Stock was set aside for an order.
@@ -128,6 +128,41 @@ export const StockCommittedSchema: GenMessage<StockCommitted> = /*@__PURE__*/
   messageDesc(file_souk_inventory_v1_events, 2);
 
 /**
+ * Sold pieces came back into stock.
+ *
+ * @generated from message souk.inventory.v1.StockReturned
+ */
+export type StockReturned = Message<"souk.inventory.v1.StockReturned"> & {
+  /**
+   * The reservation they were sold from.
+   *
+   * @generated from field: string reservation_id = 1;
+   */
+  reservationId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * What came back.
+   *
+   * @generated from field: repeated souk.inventory.v1.StockLine lines = 3;
+   */
+  lines: StockLine[];
+};
+
+/**
+ * Describes the message souk.inventory.v1.StockReturned.
+ * Use `create(StockReturnedSchema)` to create a new message.
+ */
+export const StockReturnedSchema: GenMessage<StockReturned> = /*@__PURE__*/
+  messageDesc(file_souk_inventory_v1_events, 3);
+
+/**
  * The available stock of a SKU fell below its threshold.
  *
  * @generated from message souk.inventory.v1.StockLow
@@ -153,7 +188,7 @@ export type StockLow = Message<"souk.inventory.v1.StockLow"> & {
  * Use `create(StockLowSchema)` to create a new message.
  */
 export const StockLowSchema: GenMessage<StockLow> = /*@__PURE__*/
-  messageDesc(file_souk_inventory_v1_events, 3);
+  messageDesc(file_souk_inventory_v1_events, 4);
 
 /**
  * The available stock of a SKU is at or above its threshold again.
@@ -181,5 +216,5 @@ export type StockReplenished = Message<"souk.inventory.v1.StockReplenished"> & {
  * Use `create(StockReplenishedSchema)` to create a new message.
  */
 export const StockReplenishedSchema: GenMessage<StockReplenished> = /*@__PURE__*/
-  messageDesc(file_souk_inventory_v1_events, 4);
+  messageDesc(file_souk_inventory_v1_events, 5);
 

@@ -11,7 +11,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/orders/v1/errors.proto.
  */
 export const file_souk_orders_v1_errors: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb3VrL29yZGVycy92MS9lcnJvcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxKuMBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fT1JERVJfTk9UX0ZPVU5EEAEaBqLnGAIIBRIsCh1FUlJPUl9SRUFTT05fUFJPRFVDVF9OT1RfU09MRBACGgmi5xgFCAkQpgMSLQoeRVJST1JfUkVBU09OX0NVUlJFTkNZX01JU01BVENIEAMaCaLnGAUICRCmAxIvCiBFUlJPUl9SRUFTT05fT1JERVJfQUxSRUFEWV9FTkRFRBAEGgmi5xgFCAkQmQNiBnByb3RvMw", [file_souk_options_v1_options]);
+  fileDesc("Chtzb3VrL29yZGVycy92MS9lcnJvcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxKswFCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIoChxFUlJPUl9SRUFTT05fT1JERVJfTk9UX0ZPVU5EEAEaBqLnGAIIBRIsCh1FUlJPUl9SRUFTT05fUFJPRFVDVF9OT1RfU09MRBACGgmi5xgFCAkQpgMSLQoeRVJST1JfUkVBU09OX0NVUlJFTkNZX01JU01BVENIEAMaCaLnGAUICRCmAxIvCiBFUlJPUl9SRUFTT05fT1JERVJfQUxSRUFEWV9FTkRFRBAEGgmi5xgFCAkQmQMSLwogRVJST1JfUkVBU09OX09SREVSX05PVF9DT05GSVJNRUQQBRoJoucYBQgJEJkDEjQKJUVSUk9SX1JFQVNPTl9PUkRFUl9BTFJFQURZX0RJU1BBVENIRUQQBhoJoucYBQgJEJkDEiwKHUVSUk9SX1JFQVNPTl9SRUZVTkRfVU5ERVJfV0FZEAcaCaLnGAUICRCZAxIwCiFFUlJPUl9SRUFTT05fUFJPRFVDVF9OT1RfSU5fT1JERVIQCBoJoucYBQgJEKYDEjIKI0VSUk9SX1JFQVNPTl9RVUFOVElUWV9FWENFRURTX09SREVSEAkaCaLnGAUICRCZAxIyCiNFUlJPUl9SRUFTT05fUkVGVU5EX0VYQ0VFRFNfUEFZTUVOVBAKGgmi5xgFCAkQmQMSNAolRVJST1JfUkVBU09OX1JFRlVORF9DVVJSRU5DWV9NSVNNQVRDSBALGgmi5xgFCAkQpgMSLAodRVJST1JfUkVBU09OX1RPT19NQU5ZX1JFRlVORFMQDBoJoucYBQgJEJkDEikKHUVSUk9SX1JFQVNPTl9SRVRVUk5fTk9UX0ZPVU5EEA0aBqLnGAIIBRIpCh1FUlJPUl9SRUFTT05fUkVGVU5EX05PVF9GT1VORBAOGgai5xgCCAViBnByb3RvMw", [file_souk_options_v1_options]);
 
 /**
  * Why orders refused a call.
@@ -53,6 +53,76 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_ORDER_ALREADY_ENDED = 4;
    */
   ORDER_ALREADY_ENDED: 4,
+
+  /**
+   * The order is not confirmed, so nothing of it can be taken back or paid back.
+   *
+   * @generated from enum value: ERROR_REASON_ORDER_NOT_CONFIRMED = 5;
+   */
+  ORDER_NOT_CONFIRMED: 5,
+
+  /**
+   * The parcel has left, so the order cannot be cancelled; its pieces can be returned.
+   *
+   * @generated from enum value: ERROR_REASON_ORDER_ALREADY_DISPATCHED = 6;
+   */
+  ORDER_ALREADY_DISPATCHED: 6,
+
+  /**
+   * A return or refund of the order is under way; it can be cancelled when that is done.
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_UNDER_WAY = 7;
+   */
+  REFUND_UNDER_WAY: 7,
+
+  /**
+   * A line names a product that is not in the order.
+   *
+   * @generated from enum value: ERROR_REASON_PRODUCT_NOT_IN_ORDER = 8;
+   */
+  PRODUCT_NOT_IN_ORDER: 8,
+
+  /**
+   * More pieces would be taken back or paid back than were bought.
+   *
+   * @generated from enum value: ERROR_REASON_QUANTITY_EXCEEDS_ORDER = 9;
+   */
+  QUANTITY_EXCEEDS_ORDER: 9,
+
+  /**
+   * More would be paid back than is left of what was paid.
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_EXCEEDS_PAYMENT = 10;
+   */
+  REFUND_EXCEEDS_PAYMENT: 10,
+
+  /**
+   * The refund is in another currency than the order.
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_CURRENCY_MISMATCH = 11;
+   */
+  REFUND_CURRENCY_MISMATCH: 11,
+
+  /**
+   * The order has 100 returns and refunds already.
+   *
+   * @generated from enum value: ERROR_REASON_TOO_MANY_REFUNDS = 12;
+   */
+  TOO_MANY_REFUNDS: 12,
+
+  /**
+   * There is no such return of this order.
+   *
+   * @generated from enum value: ERROR_REASON_RETURN_NOT_FOUND = 13;
+   */
+  RETURN_NOT_FOUND: 13,
+
+  /**
+   * There is no such refund of this order.
+   *
+   * @generated from enum value: ERROR_REASON_REFUND_NOT_FOUND = 14;
+   */
+  REFUND_NOT_FOUND: 14,
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Address, Money, ServiceLevel } from "../../commerce/v1/commerce_pb.ts";
 import { file_souk_commerce_v1_commerce } from "../../commerce/v1/commerce_pb.ts";
 import { file_souk_options_v1_options } from "../../options/v1/options_pb.ts";
-import type { OrderLine } from "./orders_pb.ts";
+import type { OrderLine, RefundLine } from "./orders_pb.ts";
 import { file_souk_orders_v1_orders } from "./orders_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file souk/orders/v1/events.proto.
  */
 export const file_souk_orders_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb3VrL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNvdWsub3JkZXJzLnYxIuMCCgtPcmRlclBsYWNlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIoCgVsaW5lcxgDIAMoCzIZLnNvdWsub3JkZXJzLnYxLk9yZGVyTGluZRIpCghzdWJ0b3RhbBgEIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSLQoMc2hpcHBpbmdfZmVlGAUgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leRImCgV0b3RhbBgGIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSMwoQc2hpcHBpbmdfYWRkcmVzcxgHIAEoCzIZLnNvdWsuY29tbWVyY2UudjEuQWRkcmVzcxI1Cg1zZXJ2aWNlX2xldmVsGAggASgOMh4uc291ay5jb21tZXJjZS52MS5TZXJ2aWNlTGV2ZWw6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCK3AQoOT3JkZXJDb25maXJtZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSFgoOcmVzZXJ2YXRpb25faWQYAyABKAkSEgoKcGF5bWVudF9pZBgEIAEoCRITCgtzaGlwbWVudF9pZBgFIAEoCRImCgV0b3RhbBgGIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCJlCg5PcmRlckNhbmNlbGxlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIVCg1jYW5jZWxfcmVhc29uGAMgASgJOhWa5xgRCgVvcmRlchIIb3JkZXJfaWRiBnByb3RvMw", [file_souk_commerce_v1_commerce, file_souk_options_v1_options, file_souk_orders_v1_orders]);
+  fileDesc("Chtzb3VrL29yZGVycy92MS9ldmVudHMucHJvdG8SDnNvdWsub3JkZXJzLnYxIuMCCgtPcmRlclBsYWNlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIoCgVsaW5lcxgDIAMoCzIZLnNvdWsub3JkZXJzLnYxLk9yZGVyTGluZRIpCghzdWJ0b3RhbBgEIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSLQoMc2hpcHBpbmdfZmVlGAUgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leRImCgV0b3RhbBgGIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSMwoQc2hpcHBpbmdfYWRkcmVzcxgHIAEoCzIZLnNvdWsuY29tbWVyY2UudjEuQWRkcmVzcxI1Cg1zZXJ2aWNlX2xldmVsGAggASgOMh4uc291ay5jb21tZXJjZS52MS5TZXJ2aWNlTGV2ZWw6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCK3AQoOT3JkZXJDb25maXJtZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSFgoOcmVzZXJ2YXRpb25faWQYAyABKAkSEgoKcGF5bWVudF9pZBgEIAEoCRITCgtzaGlwbWVudF9pZBgFIAEoCRImCgV0b3RhbBgGIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCKQAQoOT3JkZXJDYW5jZWxsZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSFQoNY2FuY2VsX3JlYXNvbhgDIAEoCRIpCghyZWZ1bmRlZBgEIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCJVChVDYW5jZWxsYXRpb25SZXF1ZXN0ZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCJqChNDYW5jZWxsYXRpb25SZWZ1c2VkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEhUKDXJlZnVzZV9yZWFzb24YAyABKAk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZCLXAQoOUmV0dXJuQWNjZXB0ZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSEQoJcmV0dXJuX2lkGAMgASgJEikKBWxpbmVzGAQgAygLMhouc291ay5vcmRlcnMudjEuUmVmdW5kTGluZRInCgZhbW91bnQYBSABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5EhIKCnVuc2VsbGFibGUYBiABKAgSDAoEbm90ZRgHIAEoCToVmucYEQoFb3JkZXISCG9yZGVyX2lkIsMBCg5SZWZ1bmRBY2NlcHRlZBIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIRCglyZWZ1bmRfaWQYAyABKAkSKQoFbGluZXMYBCADKAsyGi5zb3VrLm9yZGVycy52MS5SZWZ1bmRMaW5lEicKBmFtb3VudBgFIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSDAoEbm90ZRgGIAEoCToVmucYEQoFb3JkZXISCG9yZGVyX2lkIrQBCg1PcmRlclJlZnVuZGVkEhAKCG9yZGVyX2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEhEKCXJlZnVuZF9pZBgDIAEoCRInCgZhbW91bnQYBCABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5EikKCHJlZnVuZGVkGAUgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leToVmucYEQoFb3JkZXISCG9yZGVyX2lkIncKDVJlZnVuZFJlZnVzZWQSEAoIb3JkZXJfaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSEQoJcmVmdW5kX2lkGAMgASgJEhUKDXJlZnVzZV9yZWFzb24YBCABKAk6FZrnGBEKBW9yZGVyEghvcmRlcl9pZGIGcHJvdG8z", [file_souk_commerce_v1_commerce, file_souk_options_v1_options, file_souk_orders_v1_orders]);
 
 /**
  * An order was accepted.
@@ -144,7 +144,7 @@ export const OrderConfirmedSchema: GenMessage<OrderConfirmed> = /*@__PURE__*/
   messageDesc(file_souk_orders_v1_events, 1);
 
 /**
- * An order ended without a purchase.
+ * An order ended without a purchase: nothing was charged, or all of it was paid back.
  *
  * @generated from message souk.orders.v1.OrderCancelled
  */
@@ -164,11 +164,18 @@ export type OrderCancelled = Message<"souk.orders.v1.OrderCancelled"> & {
   customerId: string;
 
   /**
-   * The error reason that ended it: `CARD_DECLINED`, `OUT_OF_STOCK`.
+   * The error reason that ended it (`CARD_DECLINED`, `OUT_OF_STOCK`), or `CUSTOMER_CANCELLED`.
    *
    * @generated from field: string cancel_reason = 3;
    */
   cancelReason: string;
+
+  /**
+   * What was paid back; unset where nothing had been charged.
+   *
+   * @generated from field: souk.commerce.v1.Money refunded = 4;
+   */
+  refunded?: Money | undefined;
 };
 
 /**
@@ -177,4 +184,277 @@ export type OrderCancelled = Message<"souk.orders.v1.OrderCancelled"> & {
  */
 export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
   messageDesc(file_souk_orders_v1_events, 2);
+
+/**
+ * The customer, or support, has asked to cancel an order that had not ended, or that was confirmed.
+ *
+ * @generated from message souk.orders.v1.CancellationRequested
+ */
+export type CancellationRequested = Message<"souk.orders.v1.CancellationRequested"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.CancellationRequested.
+ * Use `create(CancellationRequestedSchema)` to create a new message.
+ */
+export const CancellationRequestedSchema: GenMessage<CancellationRequested> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 3);
+
+/**
+ * An order that was to be cancelled stays confirmed.
+ *
+ * @generated from message souk.orders.v1.CancellationRefused
+ */
+export type CancellationRefused = Message<"souk.orders.v1.CancellationRefused"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * The error reason: `SHIPMENT_ALREADY_DISPATCHED`.
+   *
+   * @generated from field: string refuse_reason = 3;
+   */
+  refuseReason: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.CancellationRefused.
+ * Use `create(CancellationRefusedSchema)` to create a new message.
+ */
+export const CancellationRefusedSchema: GenMessage<CancellationRefused> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 4);
+
+/**
+ * Pieces of an order are being taken back.
+ *
+ * @generated from message souk.orders.v1.ReturnAccepted
+ */
+export type ReturnAccepted = Message<"souk.orders.v1.ReturnAccepted"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * The return: `return_…`.
+   *
+   * @generated from field: string return_id = 3;
+   */
+  returnId: string;
+
+  /**
+   * What comes back.
+   *
+   * @generated from field: repeated souk.orders.v1.RefundLine lines = 4;
+   */
+  lines: RefundLine[];
+
+  /**
+   * What will be paid back.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 5;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * The pieces do not go back on sale.
+   *
+   * @generated from field: bool unsellable = 6;
+   */
+  unsellable: boolean;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 7;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.ReturnAccepted.
+ * Use `create(ReturnAcceptedSchema)` to create a new message.
+ */
+export const ReturnAcceptedSchema: GenMessage<ReturnAccepted> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 5);
+
+/**
+ * Money of an order is being paid back without taking pieces back.
+ *
+ * @generated from message souk.orders.v1.RefundAccepted
+ */
+export type RefundAccepted = Message<"souk.orders.v1.RefundAccepted"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * The refund: `refund_…`.
+   *
+   * @generated from field: string refund_id = 3;
+   */
+  refundId: string;
+
+  /**
+   * The pieces that are paid back; empty where only an amount was named.
+   *
+   * @generated from field: repeated souk.orders.v1.RefundLine lines = 4;
+   */
+  lines: RefundLine[];
+
+  /**
+   * What will be paid back.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 5;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.RefundAccepted.
+ * Use `create(RefundAcceptedSchema)` to create a new message.
+ */
+export const RefundAcceptedSchema: GenMessage<RefundAccepted> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 6);
+
+/**
+ * A return or refund of an order is done: the money is paid back, and returned pieces are in stock.
+ *
+ * @generated from message souk.orders.v1.OrderRefunded
+ */
+export type OrderRefunded = Message<"souk.orders.v1.OrderRefunded"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * The return or refund: `return_…`, `refund_…`.
+   *
+   * @generated from field: string refund_id = 3;
+   */
+  refundId: string;
+
+  /**
+   * What was paid back.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 4;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * How much of the order has been paid back by now.
+   *
+   * @generated from field: souk.commerce.v1.Money refunded = 5;
+   */
+  refunded?: Money | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.OrderRefunded.
+ * Use `create(OrderRefundedSchema)` to create a new message.
+ */
+export const OrderRefundedSchema: GenMessage<OrderRefunded> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 7);
+
+/**
+ * A return or refund of an order was refused: nothing was paid back.
+ *
+ * @generated from message souk.orders.v1.RefundRefused
+ */
+export type RefundRefused = Message<"souk.orders.v1.RefundRefused"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Whose order it is.
+   *
+   * @generated from field: string customer_id = 2;
+   */
+  customerId: string;
+
+  /**
+   * The return or refund: `return_…`, `refund_…`.
+   *
+   * @generated from field: string refund_id = 3;
+   */
+  refundId: string;
+
+  /**
+   * The error reason: `REFUND_EXCEEDS_CAPTURE`.
+   *
+   * @generated from field: string refuse_reason = 4;
+   */
+  refuseReason: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.RefundRefused.
+ * Use `create(RefundRefusedSchema)` to create a new message.
+ */
+export const RefundRefusedSchema: GenMessage<RefundRefused> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_events, 8);
 

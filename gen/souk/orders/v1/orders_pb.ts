@@ -2,7 +2,7 @@
 // @generated from file souk/orders/v1/orders.proto (package souk.orders.v1, syntax proto3)
 /* eslint-disable */
 
-// Orders: accepts orders and drives each through checkout to its end.
+// Orders: accepts orders, drives each through checkout to its end, and cancels, takes back and pays back.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/orders/v1/orders.proto.
  */
 export const file_souk_orders_v1_orders: GenFile = /*@__PURE__*/
-  fileDesc("Chtzb3VrL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxInkKCU9yZGVyTGluZRISCgpwcm9kdWN0X2lkGAEgASgJEgsKA3NrdRgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCHF1YW50aXR5GAQgASgFEisKCnVuaXRfcHJpY2UYBSABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5Is8ECgVPcmRlchIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zb3VrLm9yZGVycy52MS5PcmRlclN0YXR1cxIqCgRzdGVwGAQgASgOMhwuc291ay5vcmRlcnMudjEuQ2hlY2tvdXRTdGVwEhUKDWNhbmNlbF9yZWFzb24YBSABKAkSKAoFbGluZXMYBiADKAsyGS5zb3VrLm9yZGVycy52MS5PcmRlckxpbmUSKQoIc3VidG90YWwYByABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5Ei0KDHNoaXBwaW5nX2ZlZRgIIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSJgoFdG90YWwYCSABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5EjMKEHNoaXBwaW5nX2FkZHJlc3MYCiABKAsyGS5zb3VrLmNvbW1lcmNlLnYxLkFkZHJlc3MSNQoNc2VydmljZV9sZXZlbBgLIAEoDjIeLnNvdWsuY29tbWVyY2UudjEuU2VydmljZUxldmVsEhIKCnBheW1lbnRfaWQYDCABKAkSEwoLc2hpcG1lbnRfaWQYDSABKAkSDwoHdmVyc2lvbhgOIAEoAxItCglwbGFjZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm0KC0xpbmVSZXF1ZXN0EkAKCnByb2R1Y3RfaWQYASABKAlCLLpIKXInMiVecHJvZHVjdF9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEhwKCHF1YW50aXR5GAIgASgFQgq6SAcaBRjoBygBIoYCChFQbGFjZU9yZGVyUmVxdWVzdBI2CgVsaW5lcxgBIAMoCzIbLnNvdWsub3JkZXJzLnYxLkxpbmVSZXF1ZXN0Qgq6SAeSAQQIARAyEjsKEHNoaXBwaW5nX2FkZHJlc3MYAiABKAsyGS5zb3VrLmNvbW1lcmNlLnYxLkFkZHJlc3NCBrpIA8gBARI/Cg1zZXJ2aWNlX2xldmVsGAMgASgOMh4uc291ay5jb21tZXJjZS52MS5TZXJ2aWNlTGV2ZWxCCLpIBYIBAhABEjsKDnBheW1lbnRfbWV0aG9kGAQgASgJQiO6SBxyGjIYXnBtX1tBLVphLXowLTlfXXsxLDEwMH0kkOcYAiI6ChJQbGFjZU9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zb3VrLm9yZGVycy52MS5PcmRlciJPCg9HZXRPcmRlclJlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCI4ChBHZXRPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc291ay5vcmRlcnMudjEuT3JkZXIihgEKEUxpc3RPcmRlcnNSZXF1ZXN0EhwKCXBhZ2Vfc2l6ZRgBIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGPQDEjUKBnN0YXR1cxgDIAEoDjIbLnNvdWsub3JkZXJzLnYxLk9yZGVyU3RhdHVzQgi6SAWCAQIQASJUChJMaXN0T3JkZXJzUmVzcG9uc2USJQoGb3JkZXJzGAEgAygLMhUuc291ay5vcmRlcnMudjEuT3JkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlEKEVdhdGNoT3JkZXJSZXF1ZXN0EjwKCG9yZGVyX2lkGAEgASgJQiq6SCdyJTIjXm9yZGVyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQilgEKEldhdGNoT3JkZXJSZXNwb25zZRIQCghvcmRlcl9pZBgBIAEoCRIrCgZzdGF0dXMYAiABKA4yGy5zb3VrLm9yZGVycy52MS5PcmRlclN0YXR1cxIqCgRzdGVwGAMgASgOMhwuc291ay5vcmRlcnMudjEuQ2hlY2tvdXRTdGVwEhUKDWNhbmNlbF9yZWFzb24YBCABKAkqfQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX1BFTkRJTkcQARIaChZPUkRFUl9TVEFUVVNfQ09ORklSTUVEEAISGgoWT1JERVJfU1RBVFVTX0NBTkNFTExFRBADKvMBCgxDaGVja291dFN0ZXASHQoZQ0hFQ0tPVVRfU1RFUF9VTlNQRUNJRklFRBAAEhoKFkNIRUNLT1VUX1NURVBfQUNDRVBURUQQARIgChxDSEVDS09VVF9TVEVQX1NUT0NLX1JFU0VSVkVEEAISJAogQ0hFQ0tPVVRfU1RFUF9QQVlNRU5UX0FVVEhPUklaRUQQAxIhCh1DSEVDS09VVF9TVEVQX1NISVBNRU5UX0JPT0tFRBAEEiIKHkNIRUNLT1VUX1NURVBfUEFZTUVOVF9DQVBUVVJFRBAFEhkKFUNIRUNLT1VUX1NURVBfVU5ET0lORxAGMsMECg1PcmRlcnNTZXJ2aWNlEokBCgpQbGFjZU9yZGVyEiEuc291ay5vcmRlcnMudjEuUGxhY2VPcmRlclJlcXVlc3QaIi5zb3VrLm9yZGVycy52MS5QbGFjZU9yZGVyUmVzcG9uc2UiNIrnGBsIARINb3JkZXJzOmNyZWF0ZSCIJygBMAI4ygGC0+STAg86ASoiCi92MS9vcmRlcnMShwEKCEdldE9yZGVyEh8uc291ay5vcmRlcnMudjEuR2V0T3JkZXJSZXF1ZXN0GiAuc291ay5vcmRlcnMudjEuR2V0T3JkZXJSZXNwb25zZSI4kAIBiucYFAgBEgtvcmRlcnM6cmVhZCDQDzABgtPkkwIXEhUvdjEvb3JkZXJzL3tvcmRlcl9pZH0SggEKCkxpc3RPcmRlcnMSIS5zb3VrLm9yZGVycy52MS5MaXN0T3JkZXJzUmVxdWVzdBoiLnNvdWsub3JkZXJzLnYxLkxpc3RPcmRlcnNSZXNwb25zZSItkAIBiucYFAgBEgtvcmRlcnM6cmVhZCDQDzABgtPkkwIMEgovdjEvb3JkZXJzEpYBCgpXYXRjaE9yZGVyEiEuc291ay5vcmRlcnMudjEuV2F0Y2hPcmRlclJlcXVlc3QaIi5zb3VrLm9yZGVycy52MS5XYXRjaE9yZGVyUmVzcG9uc2UiP5ACAYrnGBUIARILb3JkZXJzOnJlYWQg4KcSMAGC0+STAh0SGy92MS9vcmRlcnMve29yZGVyX2lkfTp3YXRjaDABYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_souk_commerce_v1_commerce, file_souk_options_v1_options]);
+  fileDesc("Chtzb3VrL29yZGVycy92MS9vcmRlcnMucHJvdG8SDnNvdWsub3JkZXJzLnYxIq8BCglPcmRlckxpbmUSEgoKcHJvZHVjdF9pZBgBIAEoCRILCgNza3UYAiABKAkSDAoEbmFtZRgDIAEoCRIQCghxdWFudGl0eRgEIAEoBRIrCgp1bml0X3ByaWNlGAUgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leRIZChFyZXR1cm5lZF9xdWFudGl0eRgGIAEoBRIZChFyZWZ1bmRlZF9xdWFudGl0eRgHIAEoBSI/CgpSZWZ1bmRMaW5lEhIKCnByb2R1Y3RfaWQYASABKAkSCwoDc2t1GAIgASgJEhAKCHF1YW50aXR5GAMgASgFIugBCgZSZXR1cm4SEQoJcmV0dXJuX2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJEiwKBnN0YXR1cxgDIAEoDjIcLnNvdWsub3JkZXJzLnYxLlJlZnVuZFN0YXR1cxIpCgVsaW5lcxgEIAMoCzIaLnNvdWsub3JkZXJzLnYxLlJlZnVuZExpbmUSJwoGYW1vdW50GAUgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leRISCgp1bnNlbGxhYmxlGAYgASgIEgwKBG5vdGUYByABKAkSFQoNcmVmdXNlX3JlYXNvbhgIIAEoCSLUAQoGUmVmdW5kEhEKCXJlZnVuZF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRIsCgZzdGF0dXMYAyABKA4yHC5zb3VrLm9yZGVycy52MS5SZWZ1bmRTdGF0dXMSKQoFbGluZXMYBCADKAsyGi5zb3VrLm9yZGVycy52MS5SZWZ1bmRMaW5lEicKBmFtb3VudBgFIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSDAoEbm90ZRgGIAEoCRIVCg1yZWZ1c2VfcmVhc29uGAcgASgJIuoFCgVPcmRlchIQCghvcmRlcl9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIrCgZzdGF0dXMYAyABKA4yGy5zb3VrLm9yZGVycy52MS5PcmRlclN0YXR1cxIqCgRzdGVwGAQgASgOMhwuc291ay5vcmRlcnMudjEuQ2hlY2tvdXRTdGVwEhUKDWNhbmNlbF9yZWFzb24YBSABKAkSKAoFbGluZXMYBiADKAsyGS5zb3VrLm9yZGVycy52MS5PcmRlckxpbmUSKQoIc3VidG90YWwYByABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5Ei0KDHNoaXBwaW5nX2ZlZRgIIAEoCzIXLnNvdWsuY29tbWVyY2UudjEuTW9uZXkSJgoFdG90YWwYCSABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5EjMKEHNoaXBwaW5nX2FkZHJlc3MYCiABKAsyGS5zb3VrLmNvbW1lcmNlLnYxLkFkZHJlc3MSNQoNc2VydmljZV9sZXZlbBgLIAEoDjIeLnNvdWsuY29tbWVyY2UudjEuU2VydmljZUxldmVsEhIKCnBheW1lbnRfaWQYDCABKAkSEwoLc2hpcG1lbnRfaWQYDSABKAkSDwoHdmVyc2lvbhgOIAEoAxItCglwbGFjZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKCHJlZnVuZGVkGBEgASgLMhcuc291ay5jb21tZXJjZS52MS5Nb25leRIcChRjYW5jZWxfcmVmdXNlX3JlYXNvbhgSIAEoCRInCgdyZXR1cm5zGBMgAygLMhYuc291ay5vcmRlcnMudjEuUmV0dXJuEicKB3JlZnVuZHMYFCADKAsyFi5zb3VrLm9yZGVycy52MS5SZWZ1bmQibQoLTGluZVJlcXVlc3QSQAoKcHJvZHVjdF9pZBgBIAEoCUIsukgpcicyJV5wcm9kdWN0X1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSHAoIcXVhbnRpdHkYAiABKAVCCrpIBxoFGOgHKAEihgIKEVBsYWNlT3JkZXJSZXF1ZXN0EjYKBWxpbmVzGAEgAygLMhsuc291ay5vcmRlcnMudjEuTGluZVJlcXVlc3RCCrpIB5IBBAgBEDISOwoQc2hpcHBpbmdfYWRkcmVzcxgCIAEoCzIZLnNvdWsuY29tbWVyY2UudjEuQWRkcmVzc0IGukgDyAEBEj8KDXNlcnZpY2VfbGV2ZWwYAyABKA4yHi5zb3VrLmNvbW1lcmNlLnYxLlNlcnZpY2VMZXZlbEIIukgFggECEAESOwoOcGF5bWVudF9tZXRob2QYBCABKAlCI7pIHHIaMhhecG1fW0EtWmEtejAtOV9dezEsMTAwfSSQ5xgCIjoKElBsYWNlT3JkZXJSZXNwb25zZRIkCgVvcmRlchgBIAEoCzIVLnNvdWsub3JkZXJzLnYxLk9yZGVyIk8KD0dldE9yZGVyUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjgKEEdldE9yZGVyUmVzcG9uc2USJAoFb3JkZXIYASABKAsyFS5zb3VrLm9yZGVycy52MS5PcmRlciKGAQoRTGlzdE9yZGVyc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY9AMSNQoGc3RhdHVzGAMgASgOMhsuc291ay5vcmRlcnMudjEuT3JkZXJTdGF0dXNCCLpIBYIBAhABIlQKEkxpc3RPcmRlcnNSZXNwb25zZRIlCgZvcmRlcnMYASADKAsyFS5zb3VrLm9yZGVycy52MS5PcmRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUQoRV2F0Y2hPcmRlclJlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCKWAQoSV2F0Y2hPcmRlclJlc3BvbnNlEhAKCG9yZGVyX2lkGAEgASgJEisKBnN0YXR1cxgCIAEoDjIbLnNvdWsub3JkZXJzLnYxLk9yZGVyU3RhdHVzEioKBHN0ZXAYAyABKA4yHC5zb3VrLm9yZGVycy52MS5DaGVja291dFN0ZXASFQoNY2FuY2VsX3JlYXNvbhgEIAEoCSJSChJDYW5jZWxPcmRlclJlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCI7ChNDYW5jZWxPcmRlclJlc3BvbnNlEiQKBW9yZGVyGAEgASgLMhUuc291ay5vcmRlcnMudjEuT3JkZXIiwwEKE0NyZWF0ZVJldHVyblJlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JBI2CgVsaW5lcxgCIAMoCzIbLnNvdWsub3JkZXJzLnYxLkxpbmVSZXF1ZXN0Qgq6SAeSAQQIARAyEhIKCnVuc2VsbGFibGUYAyABKAgSIgoEbm90ZRgEIAEoCUIUukgRcg8Y9AMyCl5bXlx4MDBdKiQiPgoUQ3JlYXRlUmV0dXJuUmVzcG9uc2USJgoGcmV0dXJuGAEgASgLMhYuc291ay5vcmRlcnMudjEuUmV0dXJuIpABChBHZXRSZXR1cm5SZXF1ZXN0EjwKCG9yZGVyX2lkGAEgASgJQiq6SCdyJTIjXm9yZGVyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQSPgoJcmV0dXJuX2lkGAIgASgJQiu6SChyJjIkXnJldHVybl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kIjsKEUdldFJldHVyblJlc3BvbnNlEiYKBnJldHVybhgBIAEoCzIWLnNvdWsub3JkZXJzLnYxLlJldHVybiJSChJMaXN0UmV0dXJuc1JlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCI+ChNMaXN0UmV0dXJuc1Jlc3BvbnNlEicKB3JldHVybnMYASADKAsyFi5zb3VrLm9yZGVycy52MS5SZXR1cm4ihwMKE0NyZWF0ZVJlZnVuZFJlcXVlc3QSPAoIb3JkZXJfaWQYASABKAlCKrpIJ3IlMiNeb3JkZXJfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JBI0CgVsaW5lcxgCIAMoCzIbLnNvdWsub3JkZXJzLnYxLkxpbmVSZXF1ZXN0Qgi6SAWSAQIQMhJsCgZhbW91bnQYAyABKAsyFy5zb3VrLmNvbW1lcmNlLnYxLk1vbmV5QkO6SEC6AT0KD2Ftb3VudC5wb3NpdGl2ZRISbXVzdCBiZSBhdCBsZWFzdCAxGhZ0aGlzLmFtb3VudF9taW5vciA+PSAxEiIKBG5vdGUYBCABKAlCFLpIEXIPGPQDMgpeW15ceDAwXSokOmq6SGcaZQoWcmVmdW5kLmxpbmVzX29yX2Ftb3VudBIfbmFtZXMgZWl0aGVyIGxpbmVzIG9yIGFuIGFtb3VudBoqaGFzKHRoaXMuYW1vdW50KSAhPSAoc2l6ZSh0aGlzLmxpbmVzKSA+IDApIj4KFENyZWF0ZVJlZnVuZFJlc3BvbnNlEiYKBnJlZnVuZBgBIAEoCzIWLnNvdWsub3JkZXJzLnYxLlJlZnVuZCKQAQoQR2V0UmVmdW5kUmVxdWVzdBI8CghvcmRlcl9pZBgBIAEoCUIqukgnciUyI15vcmRlcl9bMC03XVswLTlhLWhqa21ucC10di16XXsyNX0kEj4KCXJlZnVuZF9pZBgCIAEoCUIrukgociYyJF5yZWZ1bmRfWzAtN11bMC05YS1oamttbnAtdHYtel17MjV9JCI7ChFHZXRSZWZ1bmRSZXNwb25zZRImCgZyZWZ1bmQYASABKAsyFi5zb3VrLm9yZGVycy52MS5SZWZ1bmQiUgoSTGlzdFJlZnVuZHNSZXF1ZXN0EjwKCG9yZGVyX2lkGAEgASgJQiq6SCdyJTIjXm9yZGVyX1swLTddWzAtOWEtaGprbW5wLXR2LXpdezI1fSQiPgoTTGlzdFJlZnVuZHNSZXNwb25zZRInCgdyZWZ1bmRzGAEgAygLMhYuc291ay5vcmRlcnMudjEuUmVmdW5kKtEBCgtPcmRlclN0YXR1cxIcChhPUkRFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfUEVORElORxABEhoKFk9SREVSX1NUQVRVU19DT05GSVJNRUQQAhIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAMSGwoXT1JERVJfU1RBVFVTX0NBTkNFTExJTkcQBBIaChZPUkRFUl9TVEFUVVNfUkVGVU5ESU5HEAUSGQoVT1JERVJfU1RBVFVTX1JFRlVOREVEEAYq8wEKDENoZWNrb3V0U3RlcBIdChlDSEVDS09VVF9TVEVQX1VOU1BFQ0lGSUVEEAASGgoWQ0hFQ0tPVVRfU1RFUF9BQ0NFUFRFRBABEiAKHENIRUNLT1VUX1NURVBfU1RPQ0tfUkVTRVJWRUQQAhIkCiBDSEVDS09VVF9TVEVQX1BBWU1FTlRfQVVUSE9SSVpFRBADEiEKHUNIRUNLT1VUX1NURVBfU0hJUE1FTlRfQk9PS0VEEAQSIgoeQ0hFQ0tPVVRfU1RFUF9QQVlNRU5UX0NBUFRVUkVEEAUSGQoVQ0hFQ0tPVVRfU1RFUF9VTkRPSU5HEAYqgAEKDFJlZnVuZFN0YXR1cxIdChlSRUZVTkRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVUkVGVU5EX1NUQVRVU19QRU5ESU5HEAESGwoXUkVGVU5EX1NUQVRVU19DT01QTEVURUQQAhIZChVSRUZVTkRfU1RBVFVTX1JFRlVTRUQQAzKoDQoNT3JkZXJzU2VydmljZRKJAQoKUGxhY2VPcmRlchIhLnNvdWsub3JkZXJzLnYxLlBsYWNlT3JkZXJSZXF1ZXN0GiIuc291ay5vcmRlcnMudjEuUGxhY2VPcmRlclJlc3BvbnNlIjSK5xgbCAESDW9yZGVyczpjcmVhdGUgiCcoATACOMoBgtPkkwIPOgEqIgovdjEvb3JkZXJzEocBCghHZXRPcmRlchIfLnNvdWsub3JkZXJzLnYxLkdldE9yZGVyUmVxdWVzdBogLnNvdWsub3JkZXJzLnYxLkdldE9yZGVyUmVzcG9uc2UiOJACAYrnGBQIARILb3JkZXJzOnJlYWQg0A8wAYLT5JMCFxIVL3YxL29yZGVycy97b3JkZXJfaWR9EoIBCgpMaXN0T3JkZXJzEiEuc291ay5vcmRlcnMudjEuTGlzdE9yZGVyc1JlcXVlc3QaIi5zb3VrLm9yZGVycy52MS5MaXN0T3JkZXJzUmVzcG9uc2UiLZACAYrnGBQIARILb3JkZXJzOnJlYWQg0A8wAYLT5JMCDBIKL3YxL29yZGVycxKWAQoKV2F0Y2hPcmRlchIhLnNvdWsub3JkZXJzLnYxLldhdGNoT3JkZXJSZXF1ZXN0GiIuc291ay5vcmRlcnMudjEuV2F0Y2hPcmRlclJlc3BvbnNlIj+QAgGK5xgVCAESC29yZGVyczpyZWFkIOCnEjABgtPkkwIdEhsvdjEvb3JkZXJzL3tvcmRlcl9pZH06d2F0Y2gwARKeAQoLQ2FuY2VsT3JkZXISIi5zb3VrLm9yZGVycy52MS5DYW5jZWxPcmRlclJlcXVlc3QaIy5zb3VrLm9yZGVycy52MS5DYW5jZWxPcmRlclJlc3BvbnNlIkaK5xgbCAESDW9yZGVyczpjYW5jZWwgiCcoATACOMoBgtPkkwIhOgEqIhwvdjEvb3JkZXJzL3tvcmRlcl9pZH06Y2FuY2VsEqIBCgxDcmVhdGVSZXR1cm4SIy5zb3VrLm9yZGVycy52MS5DcmVhdGVSZXR1cm5SZXF1ZXN0GiQuc291ay5vcmRlcnMudjEuQ3JlYXRlUmV0dXJuUmVzcG9uc2UiR4rnGBsIARINb3JkZXJzOnJldHVybiCIJygBMAI4ygGC0+STAiI6ASoiHS92MS9vcmRlcnMve29yZGVyX2lkfS9yZXR1cm5zEp4BCglHZXRSZXR1cm4SIC5zb3VrLm9yZGVycy52MS5HZXRSZXR1cm5SZXF1ZXN0GiEuc291ay5vcmRlcnMudjEuR2V0UmV0dXJuUmVzcG9uc2UiTJACAYrnGBQIARILb3JkZXJzOnJlYWQg0A8wAYLT5JMCKxIpL3YxL29yZGVycy97b3JkZXJfaWR9L3JldHVybnMve3JldHVybl9pZH0SmAEKC0xpc3RSZXR1cm5zEiIuc291ay5vcmRlcnMudjEuTGlzdFJldHVybnNSZXF1ZXN0GiMuc291ay5vcmRlcnMudjEuTGlzdFJldHVybnNSZXNwb25zZSJAkAIBiucYFAgBEgtvcmRlcnM6cmVhZCDQDzABgtPkkwIfEh0vdjEvb3JkZXJzL3tvcmRlcl9pZH0vcmV0dXJucxKkAQoMQ3JlYXRlUmVmdW5kEiMuc291ay5vcmRlcnMudjEuQ3JlYXRlUmVmdW5kUmVxdWVzdBokLnNvdWsub3JkZXJzLnYxLkNyZWF0ZVJlZnVuZFJlc3BvbnNlIkmK5xgdCAESD3BheW1lbnRzOnJlZnVuZCCIJygBMAI4ygGC0+STAiI6ASoiHS92MS9vcmRlcnMve29yZGVyX2lkfS9yZWZ1bmRzEp4BCglHZXRSZWZ1bmQSIC5zb3VrLm9yZGVycy52MS5HZXRSZWZ1bmRSZXF1ZXN0GiEuc291ay5vcmRlcnMudjEuR2V0UmVmdW5kUmVzcG9uc2UiTJACAYrnGBQIARILb3JkZXJzOnJlYWQg0A8wAYLT5JMCKxIpL3YxL29yZGVycy97b3JkZXJfaWR9L3JlZnVuZHMve3JlZnVuZF9pZH0SmAEKC0xpc3RSZWZ1bmRzEiIuc291ay5vcmRlcnMudjEuTGlzdFJlZnVuZHNSZXF1ZXN0GiMuc291ay5vcmRlcnMudjEuTGlzdFJlZnVuZHNSZXNwb25zZSJAkAIBiucYFAgBEgtvcmRlcnM6cmVhZCDQDzABgtPkkwIfEh0vdjEvb3JkZXJzL3tvcmRlcl9pZH0vcmVmdW5kc2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_souk_commerce_v1_commerce, file_souk_options_v1_options]);
 
 /**
  * One product in an order, as it was when the order was placed.
@@ -61,6 +61,20 @@ export type OrderLine = Message<"souk.orders.v1.OrderLine"> & {
    * @generated from field: souk.commerce.v1.Money unit_price = 5;
    */
   unitPrice?: Money | undefined;
+
+  /**
+   * Of these pieces, how many were taken back.
+   *
+   * @generated from field: int32 returned_quantity = 6;
+   */
+  returnedQuantity: number;
+
+  /**
+   * Of these pieces, how many were paid back, taken back or not.
+   *
+   * @generated from field: int32 refunded_quantity = 7;
+   */
+  refundedQuantity: number;
 };
 
 /**
@@ -69,6 +83,174 @@ export type OrderLine = Message<"souk.orders.v1.OrderLine"> & {
  */
 export const OrderLineSchema: GenMessage<OrderLine> = /*@__PURE__*/
   messageDesc(file_souk_orders_v1_orders, 0);
+
+/**
+ * Pieces of one product that are taken back or paid back.
+ *
+ * @generated from message souk.orders.v1.RefundLine
+ */
+export type RefundLine = Message<"souk.orders.v1.RefundLine"> & {
+  /**
+   * The product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * The stock keeping unit.
+   *
+   * @generated from field: string sku = 2;
+   */
+  sku: string;
+
+  /**
+   * How many pieces.
+   *
+   * @generated from field: int32 quantity = 3;
+   */
+  quantity: number;
+};
+
+/**
+ * Describes the message souk.orders.v1.RefundLine.
+ * Use `create(RefundLineSchema)` to create a new message.
+ */
+export const RefundLineSchema: GenMessage<RefundLine> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 1);
+
+/**
+ * Pieces of an order that are taken back, and their money.
+ *
+ * @generated from message souk.orders.v1.Return
+ */
+export type Return = Message<"souk.orders.v1.Return"> & {
+  /**
+   * `return_…`.
+   *
+   * @generated from field: string return_id = 1;
+   */
+  returnId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: souk.orders.v1.RefundStatus status = 3;
+   */
+  status: RefundStatus;
+
+  /**
+   * What comes back.
+   *
+   * @generated from field: repeated souk.orders.v1.RefundLine lines = 4;
+   */
+  lines: RefundLine[];
+
+  /**
+   * What is paid back: the pieces' prices, and the shipping fee once nothing of the order is kept; never more than is left.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 5;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * The pieces do not go back on sale.
+   *
+   * @generated from field: bool unsellable = 6;
+   */
+  unsellable: boolean;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 7;
+   */
+  note: string;
+
+  /**
+   * An error reason; empty unless refused.
+   *
+   * @generated from field: string refuse_reason = 8;
+   */
+  refuseReason: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.Return.
+ * Use `create(ReturnSchema)` to create a new message.
+ */
+export const ReturnSchema: GenMessage<Return> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 2);
+
+/**
+ * Money of an order that is paid back without taking pieces back.
+ *
+ * @generated from message souk.orders.v1.Refund
+ */
+export type Refund = Message<"souk.orders.v1.Refund"> & {
+  /**
+   * `refund_…`.
+   *
+   * @generated from field: string refund_id = 1;
+   */
+  refundId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: souk.orders.v1.RefundStatus status = 3;
+   */
+  status: RefundStatus;
+
+  /**
+   * The pieces that are paid back; empty where only an amount was named.
+   *
+   * @generated from field: repeated souk.orders.v1.RefundLine lines = 4;
+   */
+  lines: RefundLine[];
+
+  /**
+   * What is paid back.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 5;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+
+  /**
+   * An error reason; empty unless refused.
+   *
+   * @generated from field: string refuse_reason = 7;
+   */
+  refuseReason: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.Refund.
+ * Use `create(RefundSchema)` to create a new message.
+ */
+export const RefundSchema: GenMessage<Refund> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 3);
 
 /**
  * An order.
@@ -105,7 +287,7 @@ export type Order = Message<"souk.orders.v1.Order"> & {
   step: CheckoutStep;
 
   /**
-   * Why the order was cancelled: an error reason such as `CARD_DECLINED`. Empty unless cancelled.
+   * Why the order was cancelled: an error reason such as `CARD_DECLINED`, or `CUSTOMER_CANCELLED`. Empty unless cancelled.
    *
    * @generated from field: string cancel_reason = 5;
    */
@@ -187,6 +369,34 @@ export type Order = Message<"souk.orders.v1.Order"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 16;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * How much was paid back.
+   *
+   * @generated from field: souk.commerce.v1.Money refunded = 17;
+   */
+  refunded?: Money | undefined;
+
+  /**
+   * Why the last cancellation was refused: an error reason such as `SHIPMENT_ALREADY_DISPATCHED`. Empty unless one was.
+   *
+   * @generated from field: string cancel_refuse_reason = 18;
+   */
+  cancelRefuseReason: string;
+
+  /**
+   * Its returns, oldest first; an order has 100 returns and refunds at most.
+   *
+   * @generated from field: repeated souk.orders.v1.Return returns = 19;
+   */
+  returns: Return[];
+
+  /**
+   * Its refunds that were not returns, oldest first.
+   *
+   * @generated from field: repeated souk.orders.v1.Refund refunds = 20;
+   */
+  refunds: Refund[];
 };
 
 /**
@@ -194,7 +404,7 @@ export type Order = Message<"souk.orders.v1.Order"> & {
  * Use `create(OrderSchema)` to create a new message.
  */
 export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 1);
+  messageDesc(file_souk_orders_v1_orders, 4);
 
 /**
  * A product and how many of it.
@@ -222,7 +432,7 @@ export type LineRequest = Message<"souk.orders.v1.LineRequest"> & {
  * Use `create(LineRequestSchema)` to create a new message.
  */
 export const LineRequestSchema: GenMessage<LineRequest> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 2);
+  messageDesc(file_souk_orders_v1_orders, 5);
 
 /**
  * Asks to place an order.
@@ -264,7 +474,7 @@ export type PlaceOrderRequest = Message<"souk.orders.v1.PlaceOrderRequest"> & {
  * Use `create(PlaceOrderRequestSchema)` to create a new message.
  */
 export const PlaceOrderRequestSchema: GenMessage<PlaceOrderRequest> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 3);
+  messageDesc(file_souk_orders_v1_orders, 6);
 
 /**
  * The accepted order.
@@ -285,7 +495,7 @@ export type PlaceOrderResponse = Message<"souk.orders.v1.PlaceOrderResponse"> & 
  * Use `create(PlaceOrderResponseSchema)` to create a new message.
  */
 export const PlaceOrderResponseSchema: GenMessage<PlaceOrderResponse> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 4);
+  messageDesc(file_souk_orders_v1_orders, 7);
 
 /**
  * Asks for one order.
@@ -306,7 +516,7 @@ export type GetOrderRequest = Message<"souk.orders.v1.GetOrderRequest"> & {
  * Use `create(GetOrderRequestSchema)` to create a new message.
  */
 export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 5);
+  messageDesc(file_souk_orders_v1_orders, 8);
 
 /**
  * One order.
@@ -327,7 +537,7 @@ export type GetOrderResponse = Message<"souk.orders.v1.GetOrderResponse"> & {
  * Use `create(GetOrderResponseSchema)` to create a new message.
  */
 export const GetOrderResponseSchema: GenMessage<GetOrderResponse> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 6);
+  messageDesc(file_souk_orders_v1_orders, 9);
 
 /**
  * Asks for the caller's orders.
@@ -362,7 +572,7 @@ export type ListOrdersRequest = Message<"souk.orders.v1.ListOrdersRequest"> & {
  * Use `create(ListOrdersRequestSchema)` to create a new message.
  */
 export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 7);
+  messageDesc(file_souk_orders_v1_orders, 10);
 
 /**
  * A page of orders.
@@ -390,7 +600,7 @@ export type ListOrdersResponse = Message<"souk.orders.v1.ListOrdersResponse"> & 
  * Use `create(ListOrdersResponseSchema)` to create a new message.
  */
 export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 8);
+  messageDesc(file_souk_orders_v1_orders, 11);
 
 /**
  * Asks to follow one order.
@@ -411,7 +621,7 @@ export type WatchOrderRequest = Message<"souk.orders.v1.WatchOrderRequest"> & {
  * Use `create(WatchOrderRequestSchema)` to create a new message.
  */
 export const WatchOrderRequestSchema: GenMessage<WatchOrderRequest> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 9);
+  messageDesc(file_souk_orders_v1_orders, 12);
 
 /**
  * A state the order has reached.
@@ -453,7 +663,357 @@ export type WatchOrderResponse = Message<"souk.orders.v1.WatchOrderResponse"> & 
  * Use `create(WatchOrderResponseSchema)` to create a new message.
  */
 export const WatchOrderResponseSchema: GenMessage<WatchOrderResponse> = /*@__PURE__*/
-  messageDesc(file_souk_orders_v1_orders, 10);
+  messageDesc(file_souk_orders_v1_orders, 13);
+
+/**
+ * Asks to cancel an order.
+ *
+ * @generated from message souk.orders.v1.CancelOrderRequest
+ */
+export type CancelOrderRequest = Message<"souk.orders.v1.CancelOrderRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.CancelOrderRequest.
+ * Use `create(CancelOrderRequestSchema)` to create a new message.
+ */
+export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 14);
+
+/**
+ * The order, cancelled or about to be.
+ *
+ * @generated from message souk.orders.v1.CancelOrderResponse
+ */
+export type CancelOrderResponse = Message<"souk.orders.v1.CancelOrderResponse"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: souk.orders.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.CancelOrderResponse.
+ * Use `create(CancelOrderResponseSchema)` to create a new message.
+ */
+export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 15);
+
+/**
+ * Asks to take pieces back.
+ *
+ * @generated from message souk.orders.v1.CreateReturnRequest
+ */
+export type CreateReturnRequest = Message<"souk.orders.v1.CreateReturnRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What comes back; lines of the same product are added up.
+   *
+   * @generated from field: repeated souk.orders.v1.LineRequest lines = 2;
+   */
+  lines: LineRequest[];
+
+  /**
+   * The pieces do not go back on sale: they are damaged, or were lost.
+   *
+   * @generated from field: bool unsellable = 3;
+   */
+  unsellable: boolean;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.CreateReturnRequest.
+ * Use `create(CreateReturnRequestSchema)` to create a new message.
+ */
+export const CreateReturnRequestSchema: GenMessage<CreateReturnRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 16);
+
+/**
+ * The accepted return.
+ *
+ * @generated from message souk.orders.v1.CreateReturnResponse
+ */
+export type CreateReturnResponse = Message<"souk.orders.v1.CreateReturnResponse"> & {
+  /**
+   * The return, in status PENDING.
+   *
+   * @generated from field: souk.orders.v1.Return return = 1;
+   */
+  return?: Return | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.CreateReturnResponse.
+ * Use `create(CreateReturnResponseSchema)` to create a new message.
+ */
+export const CreateReturnResponseSchema: GenMessage<CreateReturnResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 17);
+
+/**
+ * Asks for one return.
+ *
+ * @generated from message souk.orders.v1.GetReturnRequest
+ */
+export type GetReturnRequest = Message<"souk.orders.v1.GetReturnRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The return.
+   *
+   * @generated from field: string return_id = 2;
+   */
+  returnId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.GetReturnRequest.
+ * Use `create(GetReturnRequestSchema)` to create a new message.
+ */
+export const GetReturnRequestSchema: GenMessage<GetReturnRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 18);
+
+/**
+ * One return.
+ *
+ * @generated from message souk.orders.v1.GetReturnResponse
+ */
+export type GetReturnResponse = Message<"souk.orders.v1.GetReturnResponse"> & {
+  /**
+   * The return.
+   *
+   * @generated from field: souk.orders.v1.Return return = 1;
+   */
+  return?: Return | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.GetReturnResponse.
+ * Use `create(GetReturnResponseSchema)` to create a new message.
+ */
+export const GetReturnResponseSchema: GenMessage<GetReturnResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 19);
+
+/**
+ * Asks for the returns of an order.
+ *
+ * @generated from message souk.orders.v1.ListReturnsRequest
+ */
+export type ListReturnsRequest = Message<"souk.orders.v1.ListReturnsRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.ListReturnsRequest.
+ * Use `create(ListReturnsRequestSchema)` to create a new message.
+ */
+export const ListReturnsRequestSchema: GenMessage<ListReturnsRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 20);
+
+/**
+ * The returns of an order; one order has few, so there are no pages.
+ *
+ * @generated from message souk.orders.v1.ListReturnsResponse
+ */
+export type ListReturnsResponse = Message<"souk.orders.v1.ListReturnsResponse"> & {
+  /**
+   * The returns, oldest first.
+   *
+   * @generated from field: repeated souk.orders.v1.Return returns = 1;
+   */
+  returns: Return[];
+};
+
+/**
+ * Describes the message souk.orders.v1.ListReturnsResponse.
+ * Use `create(ListReturnsResponseSchema)` to create a new message.
+ */
+export const ListReturnsResponseSchema: GenMessage<ListReturnsResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 21);
+
+/**
+ * Asks to pay back without taking pieces back. Either lines or an amount is named.
+ *
+ * @generated from message souk.orders.v1.CreateRefundRequest
+ */
+export type CreateRefundRequest = Message<"souk.orders.v1.CreateRefundRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * Pieces to pay back at their price; lines of the same product are added up.
+   *
+   * @generated from field: repeated souk.orders.v1.LineRequest lines = 2;
+   */
+  lines: LineRequest[];
+
+  /**
+   * An amount to pay back, at least 1.
+   *
+   * @generated from field: souk.commerce.v1.Money amount = 3;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.CreateRefundRequest.
+ * Use `create(CreateRefundRequestSchema)` to create a new message.
+ */
+export const CreateRefundRequestSchema: GenMessage<CreateRefundRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 22);
+
+/**
+ * The accepted refund.
+ *
+ * @generated from message souk.orders.v1.CreateRefundResponse
+ */
+export type CreateRefundResponse = Message<"souk.orders.v1.CreateRefundResponse"> & {
+  /**
+   * The refund, in status PENDING.
+   *
+   * @generated from field: souk.orders.v1.Refund refund = 1;
+   */
+  refund?: Refund | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.CreateRefundResponse.
+ * Use `create(CreateRefundResponseSchema)` to create a new message.
+ */
+export const CreateRefundResponseSchema: GenMessage<CreateRefundResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 23);
+
+/**
+ * Asks for one refund.
+ *
+ * @generated from message souk.orders.v1.GetRefundRequest
+ */
+export type GetRefundRequest = Message<"souk.orders.v1.GetRefundRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The refund.
+   *
+   * @generated from field: string refund_id = 2;
+   */
+  refundId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.GetRefundRequest.
+ * Use `create(GetRefundRequestSchema)` to create a new message.
+ */
+export const GetRefundRequestSchema: GenMessage<GetRefundRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 24);
+
+/**
+ * One refund.
+ *
+ * @generated from message souk.orders.v1.GetRefundResponse
+ */
+export type GetRefundResponse = Message<"souk.orders.v1.GetRefundResponse"> & {
+  /**
+   * The refund.
+   *
+   * @generated from field: souk.orders.v1.Refund refund = 1;
+   */
+  refund?: Refund | undefined;
+};
+
+/**
+ * Describes the message souk.orders.v1.GetRefundResponse.
+ * Use `create(GetRefundResponseSchema)` to create a new message.
+ */
+export const GetRefundResponseSchema: GenMessage<GetRefundResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 25);
+
+/**
+ * Asks for the refunds of an order.
+ *
+ * @generated from message souk.orders.v1.ListRefundsRequest
+ */
+export type ListRefundsRequest = Message<"souk.orders.v1.ListRefundsRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message souk.orders.v1.ListRefundsRequest.
+ * Use `create(ListRefundsRequestSchema)` to create a new message.
+ */
+export const ListRefundsRequestSchema: GenMessage<ListRefundsRequest> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 26);
+
+/**
+ * The refunds of an order; one order has few, so there are no pages.
+ *
+ * @generated from message souk.orders.v1.ListRefundsResponse
+ */
+export type ListRefundsResponse = Message<"souk.orders.v1.ListRefundsResponse"> & {
+  /**
+   * The refunds, oldest first.
+   *
+   * @generated from field: repeated souk.orders.v1.Refund refunds = 1;
+   */
+  refunds: Refund[];
+};
+
+/**
+ * Describes the message souk.orders.v1.ListRefundsResponse.
+ * Use `create(ListRefundsResponseSchema)` to create a new message.
+ */
+export const ListRefundsResponseSchema: GenMessage<ListRefundsResponse> = /*@__PURE__*/
+  messageDesc(file_souk_orders_v1_orders, 27);
 
 /**
  * Where an order stands.
@@ -483,11 +1043,32 @@ export const OrderStatus = {
   CONFIRMED: 2,
 
   /**
-   * Ended without a purchase; nothing was charged.
+   * Ended without a purchase: nothing was charged, or all of it was paid back.
    *
    * @generated from enum value: ORDER_STATUS_CANCELLED = 3;
    */
   CANCELLED: 3,
+
+  /**
+   * The customer has asked to cancel; it becomes CANCELLED, or CONFIRMED again where the parcel had left.
+   *
+   * @generated from enum value: ORDER_STATUS_CANCELLING = 4;
+   */
+  CANCELLING: 4,
+
+  /**
+   * Confirmed; a return or refund is under way. It becomes CONFIRMED again, or REFUNDED.
+   *
+   * @generated from enum value: ORDER_STATUS_REFUNDING = 5;
+   */
+  REFUNDING: 5,
+
+  /**
+   * Everything that was paid has been paid back.
+   *
+   * @generated from enum value: ORDER_STATUS_REFUNDED = 6;
+   */
+  REFUNDED: 6,
 } as const;
 
 /**
@@ -552,7 +1133,7 @@ export const CheckoutStep = {
   PAYMENT_CAPTURED: 5,
 
   /**
-   * A step failed; what was done before is being undone.
+   * A step failed, or the order is cancelled; what was done before is being undone.
    *
    * @generated from enum value: CHECKOUT_STEP_UNDOING = 6;
    */
@@ -573,6 +1154,54 @@ export const CheckoutStepSchema: GenEnum<CheckoutStep> = /*@__PURE__*/
   enumDesc(file_souk_orders_v1_orders, 1);
 
 /**
+ * Where a return or refund stands.
+ *
+ * @generated from enum souk.orders.v1.RefundStatus
+ */
+export const RefundStatus = {
+  /**
+   * Not used.
+   *
+   * @generated from enum value: REFUND_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Accepted; the money is on its way.
+   *
+   * @generated from enum value: REFUND_STATUS_PENDING = 1;
+   */
+  PENDING: 1,
+
+  /**
+   * The money is paid back, and returned pieces are in stock.
+   *
+   * @generated from enum value: REFUND_STATUS_COMPLETED = 2;
+   */
+  COMPLETED: 2,
+
+  /**
+   * Nothing was paid back; `refuse_reason` says why.
+   *
+   * @generated from enum value: REFUND_STATUS_REFUSED = 3;
+   */
+  REFUSED: 3,
+} as const;
+
+/**
+ * Where a return or refund stands.
+ *
+ * @generated from enum souk.orders.v1.RefundStatus
+ */
+export type RefundStatus = (typeof RefundStatus)[keyof typeof RefundStatus] | UnknownEnum;
+
+/**
+ * Describes the enum souk.orders.v1.RefundStatus.
+ */
+export const RefundStatusSchema: GenEnum<RefundStatus> = /*@__PURE__*/
+  enumDesc(file_souk_orders_v1_orders, 2);
+
+/**
  * Places orders and tells how they fare.
  *
  * @generated from service souk.orders.v1.OrdersService
@@ -589,7 +1218,7 @@ export const OrdersService: GenService<{
     output: typeof PlaceOrderResponseSchema;
   },
   /**
-   * Reads one of the caller's orders.
+   * Reads one of the caller's orders, or any with `payments:refund`.
    *
    * @generated from rpc souk.orders.v1.OrdersService.GetOrder
    */
@@ -609,7 +1238,8 @@ export const OrdersService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Follows one of the caller's orders: sends its state at once, then each change, and ends when the order has ended.
+   * Follows one of the caller's orders, or any with `payments:refund`: sends its state at once, then each change, and ends when
+   * the order is confirmed, cancelled or refunded.
    *
    * @generated from rpc souk.orders.v1.OrdersService.WatchOrder
    */
@@ -617,6 +1247,79 @@ export const OrdersService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchOrderRequestSchema;
     output: typeof WatchOrderResponseSchema;
+  },
+  /**
+   * Cancels an order: a customer's own, or any with `payments:refund`. While checkout is under way it is undone, unless the money
+   * is just being taken; from then on shipment, money and stock are given back, as long as the parcel has not left. The
+   * answer comes before that is done; cancelling once more answers the order as it stands.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.CancelOrder
+   */
+  cancelOrder: {
+    methodKind: "unary";
+    input: typeof CancelOrderRequestSchema;
+    output: typeof CancelOrderResponseSchema;
+  },
+  /**
+   * Takes pieces of a confirmed order back, and pays back what they cost: a customer's own order, or any with
+   * `payments:refund`. The answer comes before that is done.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.CreateReturn
+   */
+  createReturn: {
+    methodKind: "unary";
+    input: typeof CreateReturnRequestSchema;
+    output: typeof CreateReturnResponseSchema;
+  },
+  /**
+   * Reads one return.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.GetReturn
+   */
+  getReturn: {
+    methodKind: "unary";
+    input: typeof GetReturnRequestSchema;
+    output: typeof GetReturnResponseSchema;
+  },
+  /**
+   * Lists the returns of one order, oldest first.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.ListReturns
+   */
+  listReturns: {
+    methodKind: "unary";
+    input: typeof ListReturnsRequestSchema;
+    output: typeof ListReturnsResponseSchema;
+  },
+  /**
+   * Pays money of a confirmed order back without taking pieces back. The answer comes before that is done.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.CreateRefund
+   */
+  createRefund: {
+    methodKind: "unary";
+    input: typeof CreateRefundRequestSchema;
+    output: typeof CreateRefundResponseSchema;
+  },
+  /**
+   * Reads one refund.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.GetRefund
+   */
+  getRefund: {
+    methodKind: "unary";
+    input: typeof GetRefundRequestSchema;
+    output: typeof GetRefundResponseSchema;
+  },
+  /**
+   * Lists the refunds of one order that were not returns, oldest first.
+   *
+   * @generated from rpc souk.orders.v1.OrdersService.ListRefunds
+   */
+  listRefunds: {
+    methodKind: "unary";
+    input: typeof ListRefundsRequestSchema;
+    output: typeof ListRefundsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_souk_orders_v1_orders, 0);
