@@ -65,6 +65,9 @@ export function toEventPayload(order: Order, event: OrderEvent): Uint8Array {
   return toBinary(schema, create(schema, message));
 }
 
+/** Where an order's newest event stands in its life: each version is announced by one event. */
+export const placeOf = ({ version }: Order) => ({ aggregateVersion: version, previousVersion: version - 1n });
+
 /** An event as the message that announces it. */
 export function toAnnouncement(
   order: Order,

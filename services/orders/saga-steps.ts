@@ -5,7 +5,7 @@ import { announce } from "#kit/outbox/outbox.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import type { Saga, SagaStep, StepCall } from "#kit/saga/definition.ts";
-import { toAnnouncement } from "./messages.ts";
+import { placeOf, toAnnouncement } from "./messages.ts";
 import type { Order, OrderEvent } from "./order.ts";
 import type { Decide, updateOrder } from "./order-store.ts";
 
@@ -33,7 +33,7 @@ export async function appendEvent(
   });
   if (!decided) return order;
   const [schema, message] = toAnnouncement(order, decided);
-  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, causationId: sagaId });
+  announce(tx, schema, message, { ...placeOf(order), correlationId, causationId: sagaId });
   return order;
 }
 

@@ -4,7 +4,7 @@ import type { Database, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import type { Resources } from "#kit/service/service.ts";
-import { toAnnouncement } from "../messages.ts";
+import { placeOf, toAnnouncement } from "../messages.ts";
 import type { Order, OrderEvent } from "../order.ts";
 import { orderNotFound } from "../order-refusals.ts";
 import type { OrderSagas } from "../order-sagas.ts";
@@ -37,7 +37,7 @@ export function owned(view: OrderView | undefined, orderId: string, call: Call):
 export function announceEvent(tx: Transaction, order: Order, event: OrderEvent, call: Call) {
   const [schema, message] = toAnnouncement(order, event);
   const { correlationId, traceparent } = call;
-  announce(tx, schema, message, { aggregateVersion: order.version, correlationId, traceparent });
+  announce(tx, schema, message, { ...placeOf(order), correlationId, traceparent });
 }
 
 /** Decides about an order in its turn, appends and announces. `event` is undefined where nothing was decided. */

@@ -186,6 +186,7 @@ describe("an order's end", () => {
       });
       const [type, schema] = schemas[end];
       expect(events.map(({ version }) => version)).toEqual(["1", "2"]);
+      expect(events.map(({ previousVersion }) => previousVersion)).toEqual(["0", "1"]);
       expect(events.map((event) => event.correlationId)).toEqual([correlationId, correlationId]);
       expect(events.map((event) => event.type)).toEqual(["souk.orders.v1.OrderPlaced", type]);
       const message = fromBinary(schema, events[1]?.payload ?? new Uint8Array());

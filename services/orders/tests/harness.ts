@@ -158,6 +158,7 @@ export function stateAfter(events: readonly EventRow[]): OrderState {
 export interface StreamedEvent {
   readonly type: string;
   readonly version: string;
+  readonly previousVersion: string;
   readonly correlationId: string;
   readonly subject: string;
   readonly payload: Uint8Array;
@@ -178,6 +179,7 @@ export async function publishedOf(prefix: string, orderId: string): Promise<Stre
       found.push({
         type: header("ce-type"),
         version: header("souk-aggregate-version"),
+        previousVersion: header("souk-previous-version"),
         correlationId: header("x-correlation-id"),
         subject: message.subject,
         payload: message.data,
