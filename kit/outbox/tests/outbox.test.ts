@@ -79,6 +79,10 @@ describe("an event", () => {
   test("is published if and only if its transaction commits", async () => {
     startRelay(parts);
     const broken = statement("test-broken", `select 1 / 0`);
+    const brokenInsert = statement(
+      "test-broken-insert",
+      `insert into counters (name, value) values ('x', 1 / 0)`,
+    );
     await announceOne("KEPT");
     const failures = [
       parts.db.transaction(async (tx) => {
@@ -91,7 +95,7 @@ describe("an event", () => {
       }),
       parts.db.transaction(async (tx) => {
         tell(tx, "LATE");
-        tx.beforeCommit(() => ({ statement: broken, values: [] }));
+        tx.beforeCommit(() => ({ statement: brokenInsert, values: [] }));
       }),
     ];
     const outcomes = await Promise.allSettled(failures);
