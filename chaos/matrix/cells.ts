@@ -80,6 +80,20 @@ function fits(round: readonly Cell[], { process, place, action, way }: Cell): bo
   return round.every((one) => one.process !== process || (one.place !== place && one.action !== action));
 }
 
+/** A saga is claimed only where a replica has dropped one: this makes it. */
+const dropSaga: Cell = {
+  process: "orders",
+  place: "saga:checkout:book:recorded",
+  action: "throw",
+  way: "forward",
+};
+
+/** What is armed for a round: its cells, and what they need to be reached. */
+export function toArm(round: readonly Cell[]): readonly Cell[] {
+  const claims = round.some(({ place }) => place === "saga:claimed");
+  return claims && !round.some(({ place }) => place === dropSaga.place) ? [...round, dropSaga] : round;
+}
+
 /** `orders: kill at saga:checkout:reserve:recorded (forward)`. */
 export const describeCell = ({ process, place, action, way }: Cell) =>
   `${process}: ${action} at ${place} (${way})`;

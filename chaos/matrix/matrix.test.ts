@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { eventually } from "#kit/testing/testing.ts";
 import { failpointsOf } from "../../journeys/processes.ts";
 import { followToEnd, type Goods, openShop, type Person, placeOrder } from "../../journeys/shop.ts";
-import { type Cell, cells, describeCell, toRounds, type Way } from "./cells.ts";
+import { type Cell, cells, describeCell, toArm, toRounds, type Way } from "./cells.ts";
 
 /** Every place asks the folder, so nothing has to be started anew for the next cell. */
 const askFolder = (name: string) => ({ FAILPOINTS: `${name}:*` });
@@ -75,7 +75,7 @@ const rounds = toRounds(cells).map((round, index) => [index + 1, round] as const
 test.each(rounds)("round %i: orders end as they must, whatever fails where", async (_, round) => {
   const way = round[0]?.way ?? "forward";
   const [goods, buyer] = [await shop().sell(enoughOrders), await shop().person()];
-  for (const cell of round) arm(cell);
+  for (const cell of toArm(round)) arm(cell);
   const bought = await buyAcross(round, buyer, goods, way);
   // A broker offers an event again after its own time; whoever was killed at that place comes by late.
   await eventually(
@@ -83,7 +83,7 @@ test.each(rounds)("round %i: orders end as they must, whatever fails where", asy
     15_000,
   ).catch(() => {});
   for (const cell of round) if (wasHit(cell)) hit.add(cell);
-  for (const cell of round) disarm(cell);
+  for (const cell of toArm(round)) disarm(cell);
   expect(bought.map(({ status }) => status)).toEqual(bought.map(() => ends[way]));
   for (const one of bought) await expectLedgers(one, way);
   const left = enoughOrders - (way === "forward" ? bought.length : 0);
