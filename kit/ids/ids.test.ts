@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { isId, lowestId, newId, newUuid } from "./ids.ts";
 
 it("an id tells its kind", () => {
@@ -32,11 +32,38 @@ it("ten thousand ids made at once are all different", () => {
   expect(new Set(Array.from({ length: 10_000 }, newUuid)).size).toBe(10_000);
 });
 
-it("ids of later milliseconds sort behind earlier ones", async () => {
-  const first = newId("order");
-  const startedAt = Date.now();
-  await expect.poll(() => Date.now()).toBeGreaterThan(startedAt);
-  expect(newId("order") > first).toBe(true);
+it("ids sort in the order they were made, within one millisecond too, whatever their kind", () => {
+  const orders = Array.from({ length: 10_000 }, () => newId("order"));
+  expect(orders.toSorted()).toEqual(orders);
+  const events = Array.from({ length: 10_000 }, newUuid);
+  expect(events.toSorted()).toEqual(events);
+});
+
+describe("when the clock", () => {
+  const startedAt = Date.parse("2030-01-01T00:00:00Z");
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], now: startedAt }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("stands still, ids keep their order", () => {
+    const ids = Array.from({ length: 1_000 }, newUuid);
+    expect(ids.toSorted()).toEqual(ids);
+    expect(new Set(ids.map((id) => id.slice(0, 13))).size).toBe(1);
+  });
+
+  it("is set back by less than a second, ids keep their order", () => {
+    const before = newUuid();
+    vi.setSystemTime(startedAt - 999);
+    expect(newUuid() > before).toBe(true);
+  });
+
+  it("is set back by more, ids follow it", () => {
+    const before = newUuid();
+    vi.setSystemTime(startedAt - 1_001);
+    const after = newUuid();
+    expect(after < before).toBe(true);
+    vi.setSystemTime(startedAt - 1_000);
+    expect(newUuid() > after).toBe(true);
+  });
 });
 
 it("event ids are UUIDs of version 7", () => {
