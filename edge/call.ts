@@ -31,7 +31,8 @@ export interface CallRequest {
   readonly path: string;
   /** Names and values in turn. */
   readonly metadata: readonly string[];
-  readonly message: Uint8Array;
+  /** The one message; undefined where the caller streams its messages by {@link Call.send}. */
+  readonly message: Uint8Array | undefined;
   readonly timeoutMs: number;
   readonly maxResponseBytes: number;
   /** Whether it may be sent once more after it may already have been received. */
@@ -42,6 +43,8 @@ export interface CallRequest {
 export interface CallListener {
   onHeaders?(headers: IncomingHttpHeaders): void;
   onMessage(message: Buffer): void;
+  /** After a `send` that answered false: there is room for more. */
+  onDrain?(): void;
   onEnd(outcome: Outcome): void;
 }
 
@@ -52,6 +55,10 @@ export interface Call {
   /** Backpressure: no further messages until `resume`. */
   pause(): void;
   resume(): void;
+  /** Sends the next message of a caller's stream; false asks to wait for `onDrain`. */
+  send(message: Uint8Array): boolean;
+  /** Ends a caller's stream. */
+  end(): void;
 }
 
 /** A stream just opened, with the session it runs on. */

@@ -1,4 +1,4 @@
-import http2, { type IncomingHttpHeaders } from "node:http2";
+import http2, { type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
 import {
   type Call,
   type CallListener,
@@ -18,6 +18,8 @@ const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTT
 
 const maxAttempts = 2;
 const retryDelayMs = 25;
+// What a caller has streamed is kept this far, so that a call the backend never saw can be sent again.
+const maxKeptBytes = 64 * 1024;
 
 /** One attempt's state; a second attempt starts with a fresh one. */
 interface Attempt extends OpenedStream {
@@ -37,7 +39,10 @@ export class UpstreamCall implements Call {
   readonly #request: CallRequest;
   readonly #listener: CallListener;
   readonly #deadlineMs: number;
-  readonly #frame: Buffer;
+  /** What has been sent so far; undefined once it is too much to be sent again. */
+  #kept: Buffer[] | undefined = [];
+  #keptBytes = 0;
+  #complete: boolean;
   #timer: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
   #attempt: Attempt | undefined;
@@ -50,7 +55,8 @@ export class UpstreamCall implements Call {
     this.#source = source;
     this.#request = request;
     this.#listener = listener;
-    this.#frame = frameMessage(request.message);
+    this.#complete = request.message !== undefined;
+    if (request.message !== undefined) this.#kept = [frameMessage(request.message)];
     this.#deadlineMs = performance.now() + request.timeoutMs;
     this.#timer = setTimeout(() => this.#abandon("deadline", "the deadline has passed"), request.timeoutMs);
     this.#start();
@@ -68,6 +74,20 @@ export class UpstreamCall implements Call {
   resume(): void {
     this.#paused = false;
     this.#attempt?.stream.resume();
+  }
+
+  send(message: Uint8Array): boolean {
+    const frame = frameMessage(message);
+    this.#keptBytes += frame.length;
+    const { stream } = this.#attempt ?? {};
+    if (stream !== undefined && this.#keptBytes > maxKeptBytes) this.#kept = undefined;
+    this.#kept?.push(frame);
+    return stream !== undefined && (this.#ended || stream.destroyed || stream.write(frame));
+  }
+
+  end(): void {
+    this.#complete = true;
+    this.#attempt?.stream.end();
   }
 
   #start(): void {
@@ -98,7 +118,19 @@ export class UpstreamCall implements Call {
       httpStatus: undefined,
     };
     this.#listen(this.#attempt);
-    opened.stream.end(this.#frame);
+    this.#sendKept(opened.stream);
+  }
+
+  #sendKept(stream: ClientHttp2Stream): void {
+    const kept = this.#kept ?? [];
+    if (this.#complete && kept.length === 1) {
+      stream.end(kept[0]);
+      return;
+    }
+    stream.on("drain", () => this.#listener.onDrain?.());
+    for (const frame of kept) stream.write(frame);
+    if (this.#complete) stream.end();
+    else if (!stream.writableNeedDrain) process.nextTick(() => this.#listener.onDrain?.());
   }
 
   #listen(attempt: Attempt): void {
@@ -173,7 +205,8 @@ export class UpstreamCall implements Call {
 
   #fail(failure: Failure, message: string, unseen: boolean): void {
     if (this.#ended) return;
-    const again = failure !== "overloaded" && !this.#answered && (unseen || this.#request.retryable);
+    const repeatable = this.#kept !== undefined && (unseen || this.#request.retryable);
+    const again = failure !== "overloaded" && !this.#answered && repeatable;
     const delayMs = this.#source.backoffMs + retryDelayMs;
     if (again && this.#attempts < maxAttempts && performance.now() + delayMs < this.#deadlineMs) {
       this.#attempt = undefined;

@@ -29,7 +29,7 @@ export class Upstream implements StreamSource {
     this.options = options;
   }
 
-  /** Starts a unary or server-streaming call. */
+  /** Starts a call of any kind. */
   call(request: CallRequest, listener: CallListener): Call {
     return new UpstreamCall(this, request, listener);
   }
