@@ -1,12 +1,14 @@
 import { type DescMethod, fromBinary, ScalarType } from "@bufbuild/protobuf";
+import type { Callee } from "./call.ts";
 import { badRequest, EdgeError } from "./edge-error.ts";
 import type { Fields } from "./field-path.ts";
 import { Code } from "./grpc-code.ts";
-import type { Backend, BackendChoice } from "./options.ts";
-import { Upstream } from "./upstream.ts";
+import { LocalBackend } from "./local-backend.ts";
+import type { Backend, BackendChoice, LocalAnswers } from "./options.ts";
+import type { Upstream } from "./upstream.ts";
 
-/** Where a method's calls go: one backend, or one that its request names. */
-export type Destination = Upstream | Destinations;
+/** Where a method's calls go: one backend, one that its request names, or none beyond this process. */
+export type Destination = Upstream | Destinations | LocalBackend;
 
 /** Several backends, among which a request chooses. */
 export interface Destinations {
@@ -15,17 +17,30 @@ export interface Destinations {
 }
 
 /** The backend of a request whose message is known. */
-export function destinationOf(destination: Destination, message: Uint8Array): Upstream {
-  return destination instanceof Upstream ? destination : destination.choose(message);
+export function destinationOf(destination: Destination, message: Uint8Array): Callee {
+  return "choose" in destination ? destination.choose(message) : destination;
 }
 
-/** Resolves what a gateway says of a method's backend; throws an Error when the choosing field is not a plain string. */
+/**
+ * Resolves what a gateway says of a method's backend; throws an Error when the choosing field is not a plain string, or a
+ * local method has no function or is a stream.
+ */
 export function resolveBackend(
   method: DescMethod,
   backend: Backend,
   upstreamAt: (address: string) => Upstream,
 ): Destination {
-  return "address" in backend ? upstreamAt(backend.address) : chooseByField(method, backend, upstreamAt);
+  if ("address" in backend) return upstreamAt(backend.address);
+  if ("local" in backend) return answerLocally(method, backend);
+  return chooseByField(method, backend, upstreamAt);
+}
+
+function answerLocally(method: DescMethod, { local }: LocalAnswers): LocalBackend {
+  const handler = local[method.localName];
+  const name = `${method.parent.typeName}.${method.name}`;
+  if (handler === undefined) throw new Error(`${name}: no local function answers it`);
+  if (method.methodKind !== "unary") throw new Error(`${name}: a local function cannot answer a stream`);
+  return new LocalBackend(method, handler);
 }
 
 function chooseByField(

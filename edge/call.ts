@@ -1,4 +1,5 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import type { EdgeError } from "./edge-error.ts";
 import { Code } from "./grpc-code.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 
@@ -23,6 +24,8 @@ export interface Outcome {
   readonly trailers: IncomingHttpHeaders;
   /** Undefined when the backend itself answered. */
   readonly failure: Failure | undefined;
+  /** The error itself, where the call did not leave the process. */
+  readonly error?: EdgeError;
 }
 
 /** What a caller of a backend asks for. */
@@ -59,6 +62,12 @@ export interface Call {
   send(message: Uint8Array): boolean;
   /** Ends a caller's stream. */
   end(): void;
+}
+
+/** What answers calls whose message is known. */
+export interface Callee {
+  /** Starts a unary or server-streaming call. */
+  call(request: CallRequest, listener: CallListener): Call;
 }
 
 /** A stream just opened, with the session it runs on. */

@@ -18,7 +18,7 @@ import {
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
 import { sendProblem } from "./answer.ts";
 import { destinationOf } from "./backend-choice.ts";
-import type { CallListener, Outcome } from "./call.ts";
+import type { Callee, CallListener, Outcome } from "./call.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import { Code, isInternalCode } from "./grpc-code.ts";
@@ -29,7 +29,6 @@ import type { Procedure } from "./route-table.ts";
 import { isClientStream } from "./rules.ts";
 import { backendMetadata, type Runtime } from "./runtime.ts";
 import { encodeStatusDetails } from "./status-details.ts";
-import type { Upstream } from "./upstream.ts";
 
 /** Serves one request of the Connect or gRPC-Web protocol. */
 export type ConnectServer = (context: RestContext, path: string) => void;
@@ -212,7 +211,7 @@ function start(
   return call;
 }
 
-function choose(serving: Serving, { destination }: Procedure, message: Uint8Array): Upstream {
+function choose(serving: Serving, { destination }: Procedure, message: Uint8Array): Callee {
   try {
     return destinationOf(destination, message);
   } catch (thrown) {

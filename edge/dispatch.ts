@@ -1,4 +1,4 @@
-import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { type Response, sendProblem } from "./answer.ts";
 import { type ConnectServer, createConnectServer } from "./connect.ts";
 import { applyCors } from "./cors.ts";
@@ -7,7 +7,7 @@ import { Exchange } from "./exchange.ts";
 import { Code } from "./grpc-code.ts";
 import type { Handlers } from "./listener.ts";
 import type { Protocol } from "./options.ts";
-import { servePassthrough } from "./passthrough.ts";
+import { refusePassthrough, servePassthrough } from "./passthrough.ts";
 import { serveRest } from "./rest.ts";
 import type { Request } from "./rest-context.ts";
 import type { Runtime } from "./runtime.ts";
@@ -22,7 +22,7 @@ export function createDispatcher(runtime: Runtime): Handlers {
 }
 
 function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Request, response: Response): void {
-  const target = originForm(request.url ?? "");
+  const { authority, target } = partsOf(request);
   const path = pathOf(target);
   const protocol = protocolOf(runtime, request, path);
   const exchange = new Exchange(
@@ -30,6 +30,7 @@ function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Reques
       protocol,
       httpMethod: request.method ?? "",
       target,
+      authority,
       remoteAddress: request.socket.remoteAddress ?? "",
       headers: request.headers,
     },
@@ -54,6 +55,7 @@ function dispatchGrpc(runtime: Runtime, stream: ServerHttp2Stream, headers: Inco
       protocol: "grpc",
       httpMethod: "POST",
       target: headers[":path"] ?? "",
+      authority: headers[":authority"] ?? headers.host ?? "",
       remoteAddress: stream.session?.socket.remoteAddress ?? "",
       headers: headers as Exchange["headers"],
     },
@@ -61,18 +63,30 @@ function dispatchGrpc(runtime: Runtime, stream: ServerHttp2Stream, headers: Inco
   );
   try {
     runtime.options.onRequest?.(exchange);
-    servePassthrough(runtime, exchange, stream);
-  } catch {
-    // A hook that throws where it must not takes its own call down, not the process.
-    stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  } catch (error) {
+    refusePassthrough(runtime, exchange, stream, toEdgeError(error));
+    return;
   }
+  servePassthrough(runtime, exchange, stream);
 }
 
-/** Callers of proxies send the whole URL as target (RFC 9112, 3.2.2); the path is cut out of it unnormalised. */
-function originForm(url: string): string {
-  if (url.startsWith("/") || !/^https?:\/\//i.test(url)) return url;
-  const slash = url.indexOf("/", url.indexOf("//") + 2);
-  return slash === -1 ? "/" : url.slice(slash);
+/**
+ * Callers of proxies send the whole URL as target (RFC 9112, 3.2.2): the path is cut out of it unnormalised, and its authority
+ * outranks Host.
+ */
+function partsOf({ url = "", headers }: Request): { authority: string; target: string } {
+  if (url.startsWith("/") || !/^https?:\/\//i.test(url)) {
+    const authority = (headers as IncomingHttpHeaders)[":authority"] ?? headers.host ?? "";
+    return { authority, target: url };
+  }
+  const start = url.indexOf("//") + 2;
+  const length = url.slice(start).search(/[/?#]/);
+  if (length === -1) return { authority: url.slice(start), target: "/" };
+  const rest = url.slice(start + length);
+  return {
+    authority: url.slice(start, start + length),
+    target: rest.startsWith("/") ? rest : `/${rest}`,
+  };
 }
 
 function pathOf(target: string): string {

@@ -8,6 +8,7 @@ import { codeName, isInternalCode } from "./grpc-code.ts";
 
 /** The error of a call that did not end OK, with what the backend's status details say lifted out of them. */
 export function errorOfOutcome(outcome: Outcome): EdgeError {
+  if (outcome.error !== undefined) return outcome.error;
   if (outcome.failure !== undefined) return errorOfFailure(outcome, outcome.failure);
   const lifted = outcome.details === undefined ? {} : liftDetails(outcome.details);
   return new EdgeError({

@@ -9,6 +9,7 @@ export interface ExchangeInit {
   readonly protocol: Protocol;
   readonly httpMethod: string;
   readonly target: string;
+  readonly authority: string;
   readonly remoteAddress: string;
   readonly headers: IncomingHttpHeaders;
 }
@@ -18,6 +19,7 @@ export class Exchange implements EdgeRequest {
   readonly protocol: Protocol;
   readonly httpMethod: string;
   readonly target: string;
+  readonly authority: string;
   readonly remoteAddress: string;
   readonly headers: IncomingHttpHeaders;
   context: unknown = undefined;
@@ -36,6 +38,7 @@ export class Exchange implements EdgeRequest {
     this.protocol = init.protocol;
     this.httpMethod = init.httpMethod;
     this.target = init.target;
+    this.authority = init.authority;
     this.remoteAddress = init.remoteAddress;
     this.headers = init.headers;
     this.#onSettled = onSettled;

@@ -1,4 +1,4 @@
-import type { DescFile, DescMethod, DescService, Registry } from "@bufbuild/protobuf";
+import type { DescFile, DescMethod, DescService, Message, Registry } from "@bufbuild/protobuf";
 import type { EdgeError, Violation } from "./edge-error.ts";
 
 /** How a caller spoke to the edge. */
@@ -30,6 +30,8 @@ export interface MethodPolicy {
   readonly retryable?: boolean;
   /** Whether REST answers carry fields that hold their default value; default true. */
   readonly emitDefaults?: boolean;
+  /** Query parameters that REST takes and leaves to the hooks, as {@link EdgeOptions.ignoredQueryParameters} does for all. */
+  readonly ignoredQueryParameters?: readonly string[];
   /** False keeps the RPC off the edge in every protocol; default true. */
   readonly exposed?: boolean;
 }
@@ -43,6 +45,8 @@ export interface EdgeRequest {
   readonly httpMethod: string;
   /** The raw request target as sent. */
   readonly target: string;
+  /** The host and port the caller means: that of an absolute target, else `:authority`, else Host; empty without any. */
+  readonly authority: string;
   /** Address of the peer of the connection. */
   readonly remoteAddress: string;
   /** A request header by its lower-case name; repeated ones are joined with ", ". */
@@ -100,8 +104,37 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
-/** Where calls go: `http://host:port`, gRPC over cleartext HTTP/2; or to one of several that the request chooses. */
-export type Backend = { readonly address: string } | BackendChoice;
+/**
+ * Where calls go: `http://host:port`, gRPC over cleartext HTTP/2; to one of several that the request chooses; or nowhere, where
+ * the gateway itself answers.
+ */
+export type Backend = { readonly address: string } | BackendChoice | LocalAnswers;
+
+/** The gateway's own functions, by the RPC's local name (`getBook`); each exposed RPC is unary and has one. */
+export interface LocalAnswers {
+  readonly local: Readonly<Record<string, LocalHandler>>;
+}
+
+/** Answers one call, or throws an {@link EdgeError}; whatever else it throws is a fault without a text. */
+export type LocalHandler = (request: Message, call: LocalCall) => Promise<Message>;
+
+/** What a local handler knows of its call beside the request. */
+export interface LocalCall {
+  /** A metadata entry as a backend would see it, by its lower-case name. */
+  metadata(name: string): string | undefined;
+  /** The time the call had when it began. */
+  readonly timeoutMs: number;
+  /** Aborts when that time is over, or the caller has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A document served beside the contract's routes, whole and from memory. */
+export interface Document {
+  readonly contentType: string;
+  readonly bytes: Buffer;
+  /** Headers of its answer; they replace those that hooks have set. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
 /** Several backends behind one contract: a string field of the request says which one is meant. */
 export interface BackendChoice {
@@ -154,10 +187,12 @@ export interface EdgeOptions {
   /** Where a service lives. */
   readonly backendFor: (service: DescService) => Backend;
   readonly policyFor?: (method: DescMethod) => MethodPolicy | undefined;
-  /** Called first for every request, matched or not; must not throw. */
+  /** Called first for every request, matched or not; may refuse it by throwing an {@link EdgeError}. */
   readonly onRequest?: (request: EdgeRequest) => void;
   /** Decides on a matched call by throwing an {@link EdgeError} or returning; the synchronous way costs no promise. */
   readonly admit?: (call: EdgeCall) => void | Promise<void>;
+  /** The document at a raw path, asked for where no route has it. GET and HEAD are answered, by its digest as ETag. */
+  readonly documentAt?: (path: string) => Document | undefined;
   readonly onSettled?: (settled: Settled) => void;
   /** Last word on a problem document: may add extensions or replace texts and `status`, which is the answer's. */
   readonly problem?: (problem: Problem, request: EdgeRequest) => Problem;

@@ -1,16 +1,18 @@
 import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Destinations } from "./backend-choice.ts";
-import { failed } from "./call.ts";
+import { type Call, failed } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
 import { messageTooLarge, readFirstMessage } from "./first-message.ts";
-import { Code, isInternalCode } from "./grpc-code.ts";
+import { Code } from "./grpc-code.ts";
+import { frameMessage } from "./grpc-frame.ts";
+import { masked, trailersOf } from "./grpc-trailers.ts";
+import { LocalBackend } from "./local-backend.ts";
 import { MessageMeter } from "./message-meter.ts";
 import type { Procedure } from "./route-table.ts";
 import { backendMetadata, type Runtime } from "./runtime.ts";
-import { encodeStatusDetails } from "./status-details.ts";
 import { Upstream } from "./upstream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
@@ -19,7 +21,6 @@ const discardTimeoutMs = 1_000;
 
 /** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
-  stream.on("error", () => undefined);
   const procedure = runtime.table.procedures.get(exchange.target);
   if (procedure === undefined) {
     const error = new EdgeError({
@@ -33,11 +34,22 @@ export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: S
   new Passthrough(runtime, exchange, stream, procedure).start(procedure);
 }
 
+/** Refuses a gRPC call before anything is known of it. */
+export function refusePassthrough(
+  runtime: Runtime,
+  exchange: Exchange,
+  stream: ServerHttp2Stream,
+  error: EdgeError,
+): void {
+  new Passthrough(runtime, exchange, stream, undefined).refuse(error);
+}
+
 class Passthrough {
   readonly #runtime: Runtime;
   readonly #exchange: Exchange;
   readonly #stream: ServerHttp2Stream;
   readonly #meter: MessageMeter;
+  #local: Call | undefined;
   #upstream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #trailers: IncomingHttpHeaders | undefined;
@@ -53,6 +65,7 @@ class Passthrough {
     this.#runtime = runtime;
     this.#exchange = exchange;
     this.#stream = stream;
+    stream.on("error", () => undefined);
     this.#meter = new MessageMeter(procedure?.policy.maxRequestBytes ?? 0);
   }
 
@@ -78,6 +91,7 @@ class Passthrough {
     this.#over = true;
     clearTimeout(this.#timer);
     this.#upstream?.close(NGHTTP2_CANCEL);
+    this.#local?.cancel();
     const trailers = trailersOf(error);
     if (this.#responded) {
       this.#trailers = trailers;
@@ -111,6 +125,11 @@ class Passthrough {
     const { destination, policy } = procedure;
     const headers = this.#headers(procedure, timeoutMs);
     if (destination instanceof Upstream) this.#connect(destination, headers, []);
+    else if (destination instanceof LocalBackend)
+      readFirstMessage(this.#stream, policy.maxRequestBytes, {
+        onMessage: ({ message }) => this.#answerLocally(destination, procedure, message, timeoutMs),
+        onFault: (error) => this.refuse(error),
+      });
     else
       readFirstMessage(this.#stream, policy.maxRequestBytes, {
         onMessage: ({ message, chunks }) => this.#choose(destination, message, headers, chunks),
@@ -124,6 +143,38 @@ class Passthrough {
     } catch (error) {
       this.refuse(toEdgeError(error));
     }
+  }
+
+  #answerLocally(backend: LocalBackend, { path }: Procedure, message: Buffer, timeoutMs: number): void {
+    this.#exchange.requestBytes = message.length;
+    const metadata = backendMetadata(this.#runtime, this.#exchange);
+    const { maxResponseBytes } = this.#runtime.limits;
+    let answer: Buffer | undefined;
+    this.#local = backend.call(
+      { path, metadata, message, timeoutMs, maxResponseBytes, retryable: false },
+      {
+        onMessage: (bytes) => {
+          answer = frameMessage(bytes);
+        },
+        onEnd: (outcome) => {
+          if (answer === undefined) this.refuse(errorOfOutcome(outcome));
+          else this.#respondWhole(answer);
+        },
+      },
+    );
+  }
+
+  #respondWhole(frame: Buffer): void {
+    if (this.#over) return;
+    this.#responded = true;
+    this.#exchange.responseBytes = frame.length;
+    const headers = { ":status": 200, "content-type": "application/grpc", ...this.#exchange.answerHeaders };
+    const trailers = { "grpc-status": String(Code.OK) };
+    this.#stream.respond(headers, { waitForTrailers: true });
+    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(trailers));
+    this.#finish(trailers);
+    this.#stream.end(frame);
+    this.#discardRest();
   }
 
   /** `chunks` came before the backend was known. */
@@ -231,23 +282,7 @@ class Passthrough {
     this.#over = true;
     clearTimeout(this.#timer);
     this.#upstream?.close(NGHTTP2_CANCEL);
+    this.#local?.cancel();
     this.#exchange.settle(499, Code.CANCELLED);
   }
-}
-
-/** An internal error's text stays inside in this protocol too. */
-function masked(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const status = headers["grpc-status"];
-  if (status === undefined || !isInternalCode(Number(status))) return headers;
-  const { "grpc-status-details-bin": _details, ...rest } = headers;
-  return { ...rest, "grpc-message": "internal error" };
-}
-
-function trailersOf(error: EdgeError): Record<string, string> {
-  const text = isInternalCode(error.code) ? "internal error" : error.message;
-  return {
-    "grpc-status": String(error.code),
-    "grpc-message": encodeURIComponent(text).replaceAll("%20", " "),
-    "grpc-status-details-bin": Buffer.from(encodeStatusDetails(error)).toString("base64"),
-  };
 }

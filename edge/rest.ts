@@ -3,6 +3,7 @@ import { sendAnswer, sendProblem } from "./answer.ts";
 import { destinationOf } from "./backend-choice.ts";
 import type { Call } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
+import { serveDocument } from "./document.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { Code } from "./grpc-code.ts";
 import type { Match } from "./matcher.ts";
@@ -24,7 +25,13 @@ export function serveRest(context: RestContext): void {
   else new RestCall(context, match, at === -1 ? "" : exchange.target.slice(at + 1)).start();
 }
 
-function answerUnmatched({ runtime, exchange, response }: RestContext, path: string): void {
+function answerUnmatched(context: RestContext, path: string): void {
+  const { runtime, exchange, response } = context;
+  const document = runtime.options.documentAt?.(path);
+  if (document !== undefined) {
+    serveDocument(context, document);
+    return;
+  }
   const allowed = runtime.table.matcher.allowed(path);
   const allow = allowed.join(", ");
   if (exchange.httpMethod === "OPTIONS" && allowed.length > 0) {

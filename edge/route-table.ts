@@ -70,15 +70,15 @@ function compileRoute(
   ignored: readonly string[],
 ): RestRoute {
   const { method } = procedure;
+  const { emitDefaults, ignoredQueryParameters } = procedure.policy;
   const bodyField = rule.body === "*" || rule.body === undefined ? "" : rule.body.name;
   const readQuery = createQueryReader({
     input: method.input,
     binds: rule.body !== "*",
     pathBound: new Set(rule.pathBindings.map((binding) => binding.path.protoPath)),
     bodyField,
-    ignored,
+    ignored: [...ignored, ...ignoredQueryParameters],
   });
-  const { emitDefaults } = procedure.policy;
   return {
     service: procedure.service,
     method,
