@@ -60,7 +60,7 @@ describe("the config of a process", () => {
       otlpEndpoint: "http://collector:4317",
     });
     expect(config.databaseUrl.reveal()).toBe(service.DATABASE_URL);
-    expect(config.databaseOwnerUrl.reveal()).toBe(service.DATABASE_OWNER_URL);
+    expect(config.databaseOwnerUrl?.reveal()).toBe(service.DATABASE_OWNER_URL);
     expect(config.clientSecret.reveal()).toBe("pw3");
   });
 

@@ -71,6 +71,8 @@ export interface EnvReader {
   /** An absolute URL, as written, or undefined when unset. */
   optionalUrl(name: string): string | undefined;
   secret(name: string): Secret;
+  /** A secret, or undefined when unset. */
+  optionalSecret(name: string): Secret | undefined;
   /** `true` or `false`. */
   flag(name: string, fallback: boolean): boolean;
   /** The config, frozen; throws {@link ConfigError} when anything read so far was wrong. */
@@ -105,6 +107,7 @@ export function envReader(env: Environment): EnvReader {
     url: (name, fallback) => read(name, fallback, "", absoluteUrl),
     optionalUrl: (name) => read(name, "", "", absoluteUrl) || undefined,
     secret: (name) => read(name, undefined, new Secret(""), (text) => new Secret(text)),
+    optionalSecret: (name) => (env[name] ? new Secret(env[name]) : undefined),
     flag: (name, fallback) =>
       read(name, fallback ? "true" : "false", "false", oneOf(["true", "false"])) === "true",
     check: (config) => {
@@ -163,12 +166,17 @@ export interface ProcessConfig {
 export interface ServiceConfig extends ProcessConfig {
   /** DATABASE_URL: the runtime role, which changes rows and no tables. */
   readonly databaseUrl: Secret;
-  /** DATABASE_OWNER_URL: the owner role, used for migrations at start only. */
-  readonly databaseOwnerUrl: Secret;
+  /**
+   * DATABASE_OWNER_URL: the owner role, used for migrations at start only. Where it is not set, somebody else migrates (in a
+   * cluster a Job does), and the service waits for that.
+   */
+  readonly databaseOwnerUrl: Secret | undefined;
   /** DATABASE_POOL_SIZE, default 10 connections: five services times two replicas fit Postgres' own default of 100. */
   readonly databasePoolSize: number;
   /** NATS_URL. */
   readonly natsUrl: string;
+  /** EVENT_STREAM_REPLICAS, default 1: on how many servers of a NATS cluster each stream is kept. */
+  readonly eventStreamReplicas: number;
   /** CLIENT_ID of the service's own client credentials. */
   readonly clientId: string;
   /** CLIENT_SECRET of the service's own client credentials. */
@@ -183,6 +191,22 @@ export interface ServiceConfig extends ProcessConfig {
   readonly reconciliationGraceMs: number;
 }
 
+/** What a process is told that only migrates a database. */
+export type MigrationConfig = Pick<ServiceConfig, "databaseUrl" | "logLevel"> & {
+  /** DATABASE_OWNER_URL. */
+  readonly databaseOwnerUrl: Secret;
+};
+
+/** Reads {@link MigrationConfig}; throws {@link ConfigError}. */
+export function readMigrationConfig(env: Environment): Readonly<MigrationConfig> {
+  const reader = envReader(env);
+  return reader.check({
+    databaseUrl: reader.secret("DATABASE_URL"),
+    databaseOwnerUrl: reader.secret("DATABASE_OWNER_URL"),
+    logLevel: reader.choice("LOG_LEVEL", logLevels, "info"),
+  });
+}
+
 /** Reads {@link ProcessConfig}; throws {@link ConfigError}. */
 export function readProcessConfig(env: Environment): Readonly<ProcessConfig> {
   const reader = envReader(env);
@@ -195,9 +219,10 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
   return reader.check({
     ...processConfig(reader),
     databaseUrl: reader.secret("DATABASE_URL"),
-    databaseOwnerUrl: reader.secret("DATABASE_OWNER_URL"),
+    databaseOwnerUrl: reader.optionalSecret("DATABASE_OWNER_URL"),
     databasePoolSize: reader.integer("DATABASE_POOL_SIZE", { default: 10, min: 1, max: 200 }),
     natsUrl: reader.url("NATS_URL"),
+    eventStreamReplicas: reader.integer("EVENT_STREAM_REPLICAS", { default: 1, min: 1, max: 5 }),
     clientId: reader.text("CLIENT_ID"),
     clientSecret: reader.secret("CLIENT_SECRET"),
     eventPrefix: reader.text("EVENT_PREFIX", "souk"),

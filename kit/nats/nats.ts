@@ -13,6 +13,7 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection, type NodeConnectionOptions, nanos } from "@nats-io/transport-node";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
@@ -23,6 +24,8 @@ export interface Nats {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  /** On how many servers of a cluster the streams made here are kept. */
+  readonly streamReplicas: number;
   /** Sends what is under way, then closes; gives up waiting after 5 s. */
   close(): Promise<void>;
 }
@@ -51,6 +54,8 @@ export async function connectNats(options: {
   readonly url: string;
   readonly name: string;
   readonly log: Logger;
+  /** Default 1; a server that is no cluster has no more. */
+  readonly streamReplicas?: number;
 }): Promise<Nats> {
   const connection = await connectWithin(connectWithinMs, {
     servers: options.url,
@@ -68,6 +73,7 @@ export async function connectNats(options: {
     connection,
     jetstream: jetstream(connection),
     manager: await jetstreamManager(connection, { checkAPI: false }),
+    streamReplicas: options.streamReplicas ?? 1,
     close: () => closeWithin(connection),
   };
 }
@@ -98,10 +104,13 @@ async function closeWithin(connection: NatsConnection) {
   clearTimeout(timer);
 }
 
-/** Creates the stream of a package's events, or leaves it as it is. Safe to call from several processes at once. */
+/**
+ * Creates the stream of a package's events, or leaves it as it is, but for replicas that it lacks. Safe to call from several
+ * processes at once.
+ */
 export async function ensureStream(nats: Nats, stream: { readonly name: string; readonly subjects: string }) {
   const found = await nats.manager.streams.info(stream.name).catch(() => undefined);
-  if (found) return;
+  if (found) return await addReplicas(nats, found.config);
   await nats.manager.streams.add({
     name: stream.name,
     subjects: [stream.subjects],
@@ -110,7 +119,14 @@ export async function ensureStream(nats: Nats, stream: { readonly name: string; 
     discard: DiscardPolicy.Old,
     max_age: nanos(maxAgeMs),
     duplicate_window: nanos(duplicateWindowMs),
+    num_replicas: nats.streamReplicas,
   });
+}
+
+/** Never takes any away: who asks for fewer may only know less. */
+async function addReplicas({ manager, streamReplicas }: Nats, config: StreamConfig) {
+  if (config.num_replicas >= streamReplicas) return;
+  await manager.streams.update(config.name, { num_replicas: streamReplicas });
 }
 
 /** A durable pull consumer. */

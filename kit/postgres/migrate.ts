@@ -1,8 +1,10 @@
+import { readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
+import { deadlineIn, delay } from "#kit/time/time.ts";
 
 /** One stream of numbered `.sql` files and the table that remembers which were run. */
 export interface MigrationStream {
@@ -57,6 +59,56 @@ async function runStream(client: pg.Client, stream: MigrationStream, log: Logger
     log: () => {},
   });
   for (const migration of ran) log.info({ migration: basename(migration.path) }, "migrated");
+}
+
+/**
+ * Waits until somebody else has run every migration of these streams; further ones, of a newer release, do not matter.
+ * @throws after `waitMs`, 50,000 by default (within what a pod may take to start), and says what is missing, or what the server said.
+ */
+export async function awaitMigrations(options: {
+  readonly url: string;
+  readonly streams: readonly MigrationStream[];
+  readonly log: Logger;
+  readonly waitMs?: number;
+}): Promise<void> {
+  const deadline = deadlineIn(options.waitMs ?? schemaWaitMs);
+  for (let attempt = 1; ; attempt += 1) {
+    const missing = await missingMigrations(options).catch((error: Error) => [error.message]);
+    if (missing.length === 0) return;
+    if (deadline.remainingMs() === 0)
+      throw new Error(`The database is not migrated. Missing: ${missing.join(", ")}`);
+    if (attempt === 1) options.log.info({ missing }, "waiting for the database to be migrated");
+    await delay(Math.min(askAgainMs, deadline.remainingMs()));
+  }
+}
+
+const schemaWaitMs = 50_000;
+const askAgainMs = 500;
+
+async function missingMigrations({ url, streams }: Parameters<typeof awaitMigrations>[0]): Promise<string[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 2_000,
+  });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    const missing: string[] = [];
+    for (const { folder, table } of streams) {
+      const { rows } = await client.query<{ name: string }>(`select name from public.${table}`);
+      const ran = new Set(rows.map(({ name }) => name));
+      missing.push(...migrationNames(folder).filter((name) => !ran.has(name)));
+    }
+    return missing;
+  } finally {
+    await client.end();
+  }
+}
+
+function migrationNames(folder: URL): string[] {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".sql"));
+  return files.map((file) => basename(file, ".sql")).sort();
 }
 
 const turnTimeoutMs = 60_000;

@@ -4,9 +4,10 @@
  * Start: config → database (migrated) → NATS and streams → clients → wiring → listening → relay, consumers, sagas, jobs →
  * ready. Stop: not ready → calls drained → loops ended → connections closed. Nothing calls `process.exit`.
  */
-import { type Environment, processEnv, type ServiceConfig } from "#kit/config/config.ts";
+import { type Environment, processEnv, readMigrationConfig, type ServiceConfig } from "#kit/config/config.ts";
 import { createLogger, createMetrics } from "#kit/telemetry/telemetry.ts";
 import type { RunningService, ServiceDefinition } from "./definition.ts";
+import { migrateDatabase } from "./migrate-database.ts";
 import { start } from "./start.ts";
 
 export type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
@@ -26,11 +27,19 @@ export async function startService<Config extends ServiceConfig>(
   return await start(definition, config, log, createMetrics());
 }
 
-/** Runs a service as this process until SIGTERM or SIGINT. */
+/** Runs a service as this process until SIGTERM or SIGINT; with the argument `migrate`, only migrates its database. */
 export async function run<Config extends ServiceConfig>(
   definition: ServiceDefinition<Config>,
 ): Promise<void> {
+  if (process.argv[2] === "migrate") return await migrateAlone(definition, processEnv());
   await runUntilSignalled(() => startService(definition, processEnv()));
+}
+
+async function migrateAlone(definition: Pick<ServiceDefinition, "name" | "migrations">, env: Environment) {
+  const config = readMigrationConfig(env);
+  const log = createLogger({ service: definition.name, level: config.logLevel });
+  await migrateDatabase(definition, config, log);
+  log.info("the database is up to date");
 }
 
 /** After this long a stop that hangs is cut off, below Kubernetes' 30 s. */

@@ -10,7 +10,7 @@ import { connectNats, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import { openOutbox } from "#kit/outbox/outbox.ts";
 import { createRelay } from "#kit/outbox/relay.ts";
 import { publishTooEarly } from "#kit/outbox/too-early.ts";
-import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
+import { awaitMigrations } from "#kit/postgres/migrate.ts";
 import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
 import { createReconciler, type Reconciler } from "#kit/reconciliation/reconciliation.ts";
 import { createClient } from "#kit/rpc/client.ts";
@@ -20,6 +20,7 @@ import { type Logger, type Metrics, startSidePort, startTracing } from "#kit/tel
 import { delay } from "#kit/time/time.ts";
 import { bindHandlers } from "./bind.ts";
 import type { Job, Resources, RunningService, ServiceDefinition, Wiring } from "./definition.ts";
+import { migrateDatabase, migrationStreams } from "./migrate-database.ts";
 import { operationRpcs } from "./operations/operations.ts";
 import { keepRetention } from "./retention.ts";
 import { measureSagas, stuckSagas } from "./stuck-sagas.ts";
@@ -65,7 +66,12 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
   });
   stack.defer(() => side.close());
   const db = await openDatabase(parts);
-  const nats = await connectNats({ url: config.natsUrl, name: definition.name, log });
+  const nats = await connectNats({
+    url: config.natsUrl,
+    name: definition.name,
+    log,
+    streamReplicas: config.eventStreamReplicas,
+  });
   stack.defer(() => nats.close());
   const { wiring, engine, reconciler } = wire(parts, db);
   const loops = await startLoops(parts, { db, nats, wiring, engine, reconciler });
@@ -105,12 +111,9 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
 
 async function openDatabase<Config extends ServiceConfig>({ definition, config, log, stack }: Parts<Config>) {
   const url = config.databaseUrl.reveal();
-  await migrate({
-    ownerUrl: config.databaseOwnerUrl.reveal(),
-    runtimeRole: new URL(url).username,
-    streams: [kitMigrations, { folder: definition.migrations, table: "migrations_service" }],
-    log,
-  });
+  const { databaseUrl, databaseOwnerUrl } = config;
+  if (databaseOwnerUrl) await migrateDatabase(definition, { databaseUrl, databaseOwnerUrl }, log);
+  else await awaitMigrations({ url, streams: migrationStreams(definition), log });
   const db = createDatabase({ url, maxConnections: config.databasePoolSize, log });
   stack.defer(() => db.close());
   return db;

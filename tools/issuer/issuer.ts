@@ -1,5 +1,6 @@
 // The development issuer: a JWKS and a token endpoint, for as long as there is no identity service. Whoever reaches it
-// can be anybody, so it listens on the loopback address only and answers only requests that were meant for it.
+// can be anybody, so it listens on the loopback address only, unless it is given a name in a cluster whose policies say who
+// reaches it, and answers only requests that were meant for it.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -8,6 +9,10 @@ import { readSigningKey } from "./signing-key.ts";
 
 /** What an issuer is started with. */
 export type IssuerOptions = {
+  /** The address to bind, 127.0.0.1 by default; another one needs a `url`. */
+  host?: string;
+  /** The tokens' `iss` where it is not `http://127.0.0.1:<port>`: how others reach the issuer. */
+  url?: string;
   /** 0 takes a free port. */
   port: number;
   /** Where the signing key is kept, so that tokens outlive a restart. */
@@ -20,32 +25,41 @@ export type IssuerOptions = {
 export type Issuer = {
   /** The tokens' `iss`, and where the endpoints are: `/.well-known/jwks.json` and `/token`. */
   url: string;
+  /** Where it listens. */
+  port: number;
   /** Stops listening and waits for requests under way. */
   close(): Promise<void>;
 };
 
+const LOOPBACK = "127.0.0.1";
 const MAX_BODY_BYTES = 16_384;
 const REQUEST_TIMEOUT_MS = 5000;
 
-/** Starts the issuer on 127.0.0.1. Rejects where the port is taken or the key file cannot be read. */
-export async function startIssuer({ port, dataDir, clients }: IssuerOptions): Promise<Issuer> {
+/** Starts the issuer. Rejects where the port is taken, the key file cannot be read, or strangers could reach it unnamed. */
+export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
+  const { host = LOOPBACK, url, port, dataDir, clients } = options;
+  if (host !== LOOPBACK && url === undefined)
+    throw new Error(
+      `The issuer gives a token to everybody: HOST must be ${LOOPBACK}, not ${host}, or ISSUER_URL set`,
+    );
   const key = await readSigningKey(join(dataDir, "signing-key.json"));
-  const grants: Grants = { issuer: "", key, clients };
+  const grants: Grants = { issuer: url ?? "", key, clients };
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     answer(grants, request, response).catch((error: unknown) => {
       console.error("The issuer could not answer:", error);
       response.destroy();
     });
   });
-  grants.issuer = `http://127.0.0.1:${await listen(server, port)}`;
-  return { url: grants.issuer, close: () => close(server) };
+  const listening = await listen(server, host, port);
+  grants.issuer ||= `http://${LOOPBACK}:${listening}`;
+  return { url: grants.issuer, port: listening, close: () => close(server) };
 }
 
 async function answer(grants: Grants, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { host = "" } = request.headers;
   const route = `${request.method} ${request.url?.split("?")[0]}`;
   // A page in a browser may reach this address under a name of its own; it must not get a token.
-  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host))
+  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host) && host !== new URL(grants.issuer).host)
     return sendJson(response, 403, { error: "wrong_host" });
   if (route === "GET /health") return sendJson(response, 200, { status: "ok" });
   if (route === "GET /.well-known/jwks.json")
@@ -88,10 +102,10 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
   response.end(JSON.stringify(body));
 }
 
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
+    server.listen(port, host, () => {
       const address = server.address();
       resolve(typeof address === "object" && address ? address.port : port);
     });

@@ -36,6 +36,12 @@ test("several processes may make the same stream and consumer at once", async ()
   await Promise.all(all.map((nats) => nats.close()));
 });
 
+test("a stream is kept on as many servers as the process was told, which one that is alone refuses", async () => {
+  const three = await connectNats({ url: server.url, name: "three", log, streamReplicas: 3 });
+  await expect(ensureStream(three, { name: "new_v1", subjects: "new.v1.*" })).rejects.toThrow(/replicas/);
+  await three.close();
+});
+
 test("an event that is published twice under one id is in the stream once", async () => {
   const nats = await connect("twice");
   await ensureStream(nats, stream);

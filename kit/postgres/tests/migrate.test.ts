@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kitMigrations, migrate } from "#kit/postgres/migrate.ts";
+import { awaitMigrations, kitMigrations, migrate } from "#kit/postgres/migrate.ts";
 import { createDatabase, statement } from "#kit/postgres/postgres.ts";
 import { addTo } from "#kit/testing/fixture/counter-store.ts";
 import { eventually, testEnvironment } from "#kit/testing/testing.ts";
@@ -86,6 +86,23 @@ test("a migration that fails leaves nothing of itself, and the next start begins
   await run();
   expect(await migrationsOf(ownerUrl, "migrations_service")).toEqual(["0001-good", "0002-bad"]);
   rmSync(folder, { recursive: true });
+});
+
+test("who may not migrate waits for who may, and for every migration it knows", async () => {
+  const { ownerUrl, appUrl } = await createEmpty();
+  const streams = [kitMigrations, { folder: countersSchema.migrations, table: "migrations_service" }];
+  const wait = (waitMs: number) => awaitMigrations({ url: appUrl, streams, log: parts.log, waitMs });
+  await expect(wait(100)).rejects.toThrow(/is not migrated/);
+  const waiting = wait(20_000);
+  await migrate({ ownerUrl, runtimeRole: "test_counters_app", streams, log: parts.log });
+  await waiting;
+  await runSql(ownerUrl, "delete from public.migrations_service");
+  await expect(wait(100)).rejects.toThrow("Missing: 0001-counters");
+  await runSql(
+    ownerUrl,
+    "insert into public.migrations_service (name, run_on) values ('0001-counters', now()), ('0002-next', now())",
+  );
+  await wait(100);
 });
 
 test("a migration waits for a reader of its table only so long, and keeps nobody waiting behind it for longer", async () => {

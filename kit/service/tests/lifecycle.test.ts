@@ -1,8 +1,11 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InventoryService, MovementReason } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
@@ -79,6 +82,22 @@ describe("a service that starts", () => {
     await eventually(async () => expect(await own.asOwner(connections)).toEqual([]));
     await new Promise((resolve) => holder.close(resolve));
     await own.nats.close();
+  });
+
+  test("without its owner's password waits until a process of its own has migrated the database", async () => {
+    const own = await openParts();
+    await own.asOwner("drop table counters, notes; delete from public.migrations_service");
+    const env = { DATABASE_OWNER_URL: "" };
+    const starting = startForTest(createCounters(), { database: own.database, env });
+    const main = fileURLToPath(new URL("../../testing/fixture/main.ts", import.meta.url));
+    const { appUrl, ownerUrl } = own.database;
+    await promisify(execFile)(process.execPath, [main, "migrate"], {
+      env: { DATABASE_URL: appUrl, DATABASE_OWNER_URL: ownerUrl },
+    });
+    const service = await starting;
+    expect(await readCounter(own.db, "first")).toBe(0n);
+    await service.stop();
+    await own.close();
   });
 
   test("with an environment that is not usable opens nothing", async () => {

@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRemoteJWKSet, jwtVerify } from "jose";
+import { json } from "node:stream/consumers";
+import { createRemoteJWKSet, decodeJwt, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Issuer, startIssuer } from "../issuer.ts";
 
@@ -125,21 +127,30 @@ test("the published keys hold no private part", async () => {
   });
 });
 
+/** What the token endpoint answers under a host name. */
+async function postTo(port: number, host: string, body: string): Promise<Record<string, string>> {
+  const headers = { host, "content-type": "application/x-www-form-urlencoded" };
+  const sent = request({ host: "127.0.0.1", port, path: "/token", method: "POST", headers });
+  sent.end(body);
+  const [response] = await once(sent, "response");
+  return (await json(response)) as Record<string, string>;
+}
+
 test("a request under another host name gets nothing", async () => {
-  const { port } = new URL(issuer.url);
-  const status = await new Promise((resolve, reject) => {
-    const options = {
-      host: "127.0.0.1",
-      port,
-      path: "/token",
-      method: "POST",
-      headers: { host: "evil.example" },
-    };
-    request(options, (response) => resolve(response.statusCode))
-      .on("error", reject)
-      .end();
-  });
-  expect(status).toBe(403);
+  expect(await postTo(issuer.port, "evil.example", "")).toEqual({ error: "wrong_host" });
+});
+
+test("an issuer with a name puts it into its tokens and answers to it; without one it stays on loopback", async () => {
+  const url = "http://issuer:8102";
+  await expect(startIssuer({ host: "0.0.0.0", port: 0, dataDir: folder, clients })).rejects.toThrow(
+    /HOST must be/,
+  );
+  const named = await startIssuer({ host: "0.0.0.0", url, port: 0, dataDir: folder, clients });
+  expect(named.url).toBe(url);
+  const token = (host: string) => postTo(named.port, host, new URLSearchParams(development).toString());
+  expect(decodeJwt((await token("issuer:8102")).access_token ?? "").iss).toBe(url);
+  expect(await token("evil.example")).toEqual({ error: "wrong_host" });
+  await named.close();
 });
 
 test("a body that is too large gets 413", async () => {
