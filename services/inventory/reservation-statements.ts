@@ -6,7 +6,10 @@ import { statement } from "#kit/postgres/postgres.ts";
 // checks its constraint on that, before it turns to the newest: `least` and `greatest` keep an outdated row from failing the check.
 // They never bite on the newest, about which was decided.
 
-/** $1 order, $2 reservation, $3 SKUs in order, $4 quantities, $5 lifetime in ms. All lines or, naming the SKU, none. */
+/**
+ * $1 order, $2 reservation, $3 SKUs in order, $4 quantities, $5 lifetime in ms. All lines or, naming the SKU, none; no row at all
+ * where the order has a reservation, or its release came first.
+ */
 export const insertReservation = statement(
   "inventory-insert-reservation",
   `with clock as materialized (select souk_now() as time),
@@ -19,18 +22,19 @@ export const insertReservation = statement(
      select wanted.sku from wanted left join locked using (sku)
      where locked.enough is not true order by wanted.sku limit 1
    ),
-   taken as (
-     update stock set reserved = least(stock.reserved + locked.quantity, stock.on_hand), version = version + 1,
-       updated_at = clock.time
-     from locked, clock where stock.sku = locked.sku and not exists (select from short)
-     returning stock.sku, stock.on_hand - stock.reserved as available, -locked.quantity as delta,
-       stock.low_threshold, stock.version
-   ),
    made as (
      insert into reservations (order_id, reservation_id, status, skus, quantities, expires_at, created_at, updated_at)
      select $1, $2, 'held', $3, $4, clock.time + $5 * interval '1 millisecond', clock.time, clock.time
      from clock where not exists (select from short)
+     on conflict (order_id) do nothing
      returning expires_at
+   ),
+   taken as (
+     update stock set reserved = least(stock.reserved + locked.quantity, stock.on_hand), version = version + 1,
+       updated_at = clock.time
+     from locked, clock, made where stock.sku = locked.sku
+     returning stock.sku, stock.on_hand - stock.reserved as available, -locked.quantity as delta,
+       stock.low_threshold, stock.version
    )
    select null as short_sku, made.expires_at, taken.* from taken, made
    union all select sku, null, null, null, null, null, null from short`,
@@ -48,6 +52,7 @@ export const insertUnheldReservation = statement(
      insert into reservations (order_id, reservation_id, status, skus, quantities, expires_at, created_at, updated_at)
      select $1, $2, 'expired', $3, $4, souk_now() + $5 * interval '1 millisecond', souk_now(), souk_now()
      where not exists (select from short)
+     on conflict (order_id) do nothing
      returning expires_at
    )
    select null as short_sku, made.expires_at, stock.sku, stock.on_hand - stock.reserved as available, 0 as delta,
@@ -55,11 +60,22 @@ export const insertUnheldReservation = statement(
    union all select sku, null, null, null, null, null, null from short`,
 );
 
-/** $1 orders. */
+/**
+ * $1 order, $2 reservation. A reservation without lines, ended before it began: sharing the key with real ones is what orders the
+ * two where they arrive at the same moment, for one of them waits for the other's commit and then meets its row.
+ */
+export const insertReleaseAhead = statement(
+  "inventory-insert-release-ahead",
+  `insert into reservations (order_id, reservation_id, status, skus, quantities, expires_at, created_at, updated_at)
+   select $1, $2, 'released', '{}', '{}', time, time, time from souk_now() as clock (time)
+   on conflict (order_id) do nothing`,
+);
+
+/** $1 orders. A release that came first is no reservation. */
 export const selectReservations = statement(
   "inventory-select-reservations",
   `select order_id, reservation_id, skus, quantities, expires_at, version as reservation_version, status
-   from reservations where order_id = any($1) order by order_id`,
+   from reservations where order_id = any($1) and skus <> '{}' order by order_id`,
 );
 
 /** $1 order, $2 lifetime in ms. Only what is held; an earlier end never comes instead of a later one. */
@@ -75,7 +91,7 @@ export const extendReservation = statement(
 export const releaseReservation = statement(
   "inventory-release-reservation",
   `with clock as materialized (select souk_now() as time),
-   found as materialized (select * from reservations where order_id = $1 for update),
+   found as materialized (select * from reservations where order_id = $1 and skus <> '{}' for update),
    ended as (
      update reservations set status = 'released', version = found.version + 1, updated_at = clock.time
      from found, clock where reservations.order_id = found.order_id and found.status = 'held'

@@ -1,10 +1,12 @@
 import { planted } from "#kit/failpoints/planted.ts";
-import { isUniqueViolation, type Queryable, type Transaction } from "#kit/postgres/postgres.ts";
+import { newId } from "#kit/ids/ids.ts";
+import type { Queryable, Transaction } from "#kit/postgres/postgres.ts";
 import {
   orderAlreadyReserved,
   outOfStock,
   type Reservation,
   type ReservationStatus,
+  reservationCancelled,
   reservationLifetimeMs,
   type StockLine,
 } from "./reservation.ts";
@@ -13,6 +15,7 @@ import {
   commitReservations,
   expireReservations,
   extendReservation,
+  insertReleaseAhead,
   insertReservation,
   insertUnheldReservation,
   releaseReservation,
@@ -29,32 +32,29 @@ export interface ReservationChange {
 
 /**
  * Sets all lines aside or none; `lines` are merged lines in their order.
- * @throws ServiceError OUT_OF_STOCK naming the first SKU that is short, ORDER_ALREADY_RESERVED.
+ * @throws ServiceError OUT_OF_STOCK naming the first SKU that is short, ORDER_ALREADY_RESERVED, COMMAND_CANCELLED where the release
+ *   came first.
  */
 export async function reserve(
   tx: Transaction,
   wanted: { orderId: string; reservationId: string; lines: readonly StockLine[] },
 ): Promise<{ reservation: Reservation; changes: AvailabilityChange[] }> {
-  const rows = await insertRows(tx, wanted);
+  const { orderId, reservationId, lines } = wanted;
+  const skus = lines.map((line) => line.sku);
+  const quantities = lines.map((line) => line.quantity);
+  const insert = planted("cached-stock") ? insertUnheldReservation : insertReservation;
+  const values = [orderId, reservationId, skus, quantities, reservationLifetimeMs];
+  const rows = await tx.query<InsertedRow>(insert, values);
   const [first] = rows;
-  if (!first || first.short_sku !== null) throw outOfStock(first?.short_sku ?? "");
+  if (!first) throw await whyBarred(tx, orderId);
+  if (first.short_sku !== null) throw outOfStock(first.short_sku);
   const reservation: Reservation = { ...wanted, status: "held", expiresAt: first.expires_at, version: 1n };
   return { reservation, changes: toChanges(rows) };
 }
 
-async function insertRows(
-  tx: Transaction,
-  { orderId, reservationId, lines }: { orderId: string; reservationId: string; lines: readonly StockLine[] },
-) {
-  const skus = lines.map((line) => line.sku);
-  const quantities = lines.map((line) => line.quantity);
-  try {
-    const values = [orderId, reservationId, skus, quantities, reservationLifetimeMs];
-    const insert = planted("cached-stock") ? insertUnheldReservation : insertReservation;
-    return await tx.query<InsertedRow>(insert, values);
-  } catch (error) {
-    throw isUniqueViolation(error, "reservations_pkey") ? orderAlreadyReserved(orderId) : error;
-  }
+async function whyBarred(tx: Transaction, orderId: string) {
+  const [reservation] = await readReservations(tx, [orderId]);
+  return reservation ? orderAlreadyReserved(orderId) : reservationCancelled();
 }
 
 /** Reads the reservations of some orders. */
@@ -72,6 +72,15 @@ export async function readReservations(
 export async function extend(tx: Transaction, orderId: string): Promise<Reservation | undefined> {
   const [row] = await tx.query<ReservationRow>(extendReservation, [orderId, reservationLifetimeMs]);
   return row && toReservation(row, "held");
+}
+
+/**
+ * Bars the reservation of an order that has none yet, for good. Comes first in its transaction: a reservation that is just being
+ * made ends before this does.
+ */
+export async function releaseAhead(tx: Transaction, orderId: string): Promise<void> {
+  if (planted("release-without-tombstone")) return;
+  await tx.query(insertReleaseAhead, [orderId, newId("reservation")]);
 }
 
 /** Returns held pieces to stock; undefined where the order has no reservation, no changes where it had ended. */

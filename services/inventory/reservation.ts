@@ -1,3 +1,7 @@
+import {
+  ErrorReason as AnyReason,
+  ErrorReasonSchema as AnyReasonSchema,
+} from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 
@@ -55,6 +59,14 @@ export const orderAlreadyReserved = (orderId: string) =>
     ErrorReason.ORDER_ALREADY_RESERVED,
     "The order has a reservation already.",
     { metadata: { order_id: orderId } },
+  );
+
+/** The command was undone before it arrived. */
+export const reservationCancelled = () =>
+  serviceError(
+    AnyReasonSchema,
+    AnyReason.COMMAND_CANCELLED,
+    "The reservation was released before it arrived.",
   );
 
 /** The pieces went back to stock, or were sold: there is nothing to keep. */

@@ -29,7 +29,7 @@ import {
   reservationNotHeld,
   reservationNotSold,
 } from "./reservation.ts";
-import { commit, extend, readReservations, release, reserve } from "./reservation-store.ts";
+import { commit, extend, readReservations, release, releaseAhead, reserve } from "./reservation-store.ts";
 import { takeBack } from "./return-store.ts";
 import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
 import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
@@ -102,13 +102,17 @@ async function applyExtension(tx: Transaction, { orderId }: ExtendReservationReq
 }
 
 async function applyRelease(tx: Transaction, { orderId, reserveKey }: ReleaseStockRequest, call: Call) {
-  // The tombstone goes first: a reservation that is just being made ends before it is laid, and is then seen here.
   const reservation = {
     principal: call.principal?.subject ?? "",
     method: rpcs.reserveStock,
     key: reserveKey,
   };
-  const [, released] = await Promise.all([cancelCommand(tx, reservation), release(tx, orderId)]);
+  // In this order: what is just being reserved holds the order's row, then its key, and is seen by the last.
+  const [, , released] = await Promise.all([
+    releaseAhead(tx, orderId),
+    cancelCommand(tx, reservation),
+    release(tx, orderId),
+  ]);
   if (!released) return {};
   if (released.statusBefore === "committed") throw reservationEnded(orderId);
   if (released.statusBefore === "held") announceReleased({ tx, cause: call }, released.reservation);

@@ -1,5 +1,5 @@
 // What inventory's statements do. Each follows the SQL of its name in services/inventory/reservation-statements.ts.
-import { type Journal, type StatementModels, uniqueViolation } from "../model-database.ts";
+import type { Journal, StatementModels } from "../model-database.ts";
 
 /** Pieces of one SKU. */
 export interface StockRow {
@@ -74,6 +74,14 @@ const toRow = (reservation: ReservationRow, version: bigint) => ({
   reservation_version: version,
 });
 
+const toSelected = (found: ReservationRow) => ({ ...toRow(found, found.version), status: found.status });
+
+/** A release that came first is no reservation. */
+const find = ({ reservations }: InventoryTables, orderId: string) => {
+  const found = reservations.get(orderId);
+  return found && found.skus.length > 0 ? found : undefined;
+};
+
 /** Models of the reservation store's statements. */
 export function inventoryStatements(tables: InventoryTables, nowMs: () => number): StatementModels {
   return {
@@ -82,6 +90,20 @@ export function inventoryStatements(tables: InventoryTables, nowMs: () => number
       const held = { status: "held" as const, version: 1n, expiresAt };
       return reserve(tables, { orderId, reservationId, skus, quantities, ...held }, journal);
     },
+    "inventory-insert-release-ahead": ([orderId, reservationId], journal) => {
+      if (tables.reservations.has(orderId)) return [];
+      const ended = { status: "released" as const, version: 1n, expiresAt: new Date(nowMs()) };
+      journal.put(tables.reservations, orderId, {
+        orderId,
+        reservationId,
+        skus: [],
+        quantities: [],
+        ...ended,
+      });
+      return [];
+    },
+    "inventory-select-reservations": ([orderIds]) =>
+      (orderIds as readonly string[]).flatMap((orderId) => find(tables, orderId) ?? []).map(toSelected),
     "inventory-release-reservation": ([orderId], journal) => release(tables, orderId, journal),
     "inventory-extend-reservation": ([orderId, lifetimeMs], journal) => {
       const found = tables.reservations.get(orderId);
@@ -99,14 +121,14 @@ function reserve(tables: InventoryTables, wanted: ReservationRow, journal: Journ
   const lines = linesOf(wanted);
   const short = lines.find(({ sku, quantity }) => available(tables, sku) < quantity);
   if (short) return [{ short_sku: short.sku }];
-  if (tables.reservations.has(wanted.orderId)) throw uniqueViolation("reservations_pkey");
+  if (tables.reservations.has(wanted.orderId)) return [];
   journal.put(tables.reservations, wanted.orderId, wanted);
   const taken = lines.map(({ sku, quantity }) => change(tables, journal, sku, { reserved: quantity }));
   return taken.map((row) => ({ short_sku: null, expires_at: wanted.expiresAt, ...row }));
 }
 
 function release(tables: InventoryTables, orderId: string, journal: Journal) {
-  const found = tables.reservations.get(orderId);
+  const found = find(tables, orderId);
   if (!found) return [];
   if (found.status !== "held") return [{ ...toRow(found, found.version), sku: null }];
   const version = found.version + 1n;

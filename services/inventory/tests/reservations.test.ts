@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { release, reserve } from "../reservation-store.ts";
@@ -143,12 +143,39 @@ test("released pieces are available again, and releasing twice returns them once
   expect(await shop.eventsOf(reservation?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]);
 });
 
-test("a reservation that arrives after its release is refused", async () => {
-  await shop.receive({ "LATE-1": 10 });
+describe("a reservation that arrives after its release", () => {
+  const released = async (sku: string) => {
+    await shop.receive({ [sku]: 10 });
+    const named = { orderId: newId("order"), key: newId("key") };
+    expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
+    return named;
+  };
+  const isRefused = async (sku: string, named: { orderId: string; key: string }) => {
+    await expect(shop.reserve({ [sku]: 1 }, named)).rejects.toEqual(reason("COMMAND_CANCELLED"));
+    expect(await shop.stockOf(sku)).toEqual({ onHand: 10, reserved: 0, available: 10 });
+    expect((await shop.orders.batchGetReservations({ orderIds: [named.orderId] })).reservations).toEqual([]);
+  };
+
+  test("is refused", async () => {
+    await isRefused("LATE-1", await released("LATE-1"));
+  });
+
+  test("is refused 25 hours later too, and releasing it once more returns nothing", async () => {
+    const named = await released("LATE-2");
+    await shop.passADay();
+    await isRefused("LATE-2", named);
+    expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
+  });
+});
+
+test("a reservation that is repeated 25 hours after its release sets nothing aside", async () => {
+  await shop.receive({ "OLD-1": 10 });
   const named = { orderId: newId("order"), key: newId("key") };
-  expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
-  await expect(shop.reserve({ "LATE-1": 1 }, named)).rejects.toEqual(reason("COMMAND_CANCELLED"));
-  expect(await shop.stockOf("LATE-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
+  await shop.reserve({ "OLD-1": 1 }, named);
+  await shop.release(named.orderId, named.key);
+  await shop.passADay();
+  await expect(shop.reserve({ "OLD-1": 1 }, named)).rejects.toEqual(reason("ORDER_ALREADY_RESERVED"));
+  expect(await shop.stockOf("OLD-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
 });
 
 test("however a reservation and its release race, nothing stays set aside", async () => {
