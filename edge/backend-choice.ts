@@ -4,7 +4,7 @@ import { badRequest, EdgeError } from "./edge-error.ts";
 import type { Fields } from "./field-path.ts";
 import { Code } from "./grpc-code.ts";
 import { LocalBackend } from "./local-backend.ts";
-import type { Backend, BackendChoice, LocalAnswers } from "./options.ts";
+import type { Backend, BackendAddress, BackendChoice, LocalAnswers } from "./options.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Where a method's calls go: one backend, one that its request names, or none beyond this process. */
@@ -28,9 +28,9 @@ export function destinationOf(destination: Destination, message: Uint8Array): Ca
 export function resolveBackend(
   method: DescMethod,
   backend: Backend,
-  upstreamAt: (address: string) => Upstream,
+  upstreamAt: (backend: BackendAddress) => Upstream,
 ): Destination {
-  if ("address" in backend) return upstreamAt(backend.address);
+  if ("address" in backend) return upstreamAt(backend);
   if ("local" in backend) return answerLocally(method, backend);
   return chooseByField(method, backend, upstreamAt);
 }
@@ -46,12 +46,14 @@ function answerLocally(method: DescMethod, { local }: LocalAnswers): LocalBacken
 function chooseByField(
   method: DescMethod,
   { byField, addresses, unknown }: BackendChoice,
-  upstreamAt: (address: string) => Upstream,
+  upstreamAt: (backend: BackendAddress) => Upstream,
 ): Destinations {
   const field = method.input.fields.find(({ name }) => name === byField);
   if (field?.fieldKind !== "scalar" || field.scalar !== ScalarType.STRING || field.oneof !== undefined)
     throw new Error(`${method.parent.typeName}.${method.name}: '${byField}' is not a string of its request`);
-  const upstreams = new Map(Object.entries(addresses).map(([value, at]) => [value, upstreamAt(at)]));
+  const upstreams = new Map(
+    Object.entries(addresses).map(([value, at]) => [value, upstreamAt({ address: at })]),
+  );
   return {
     choose(message) {
       const value = String(decode(method, message)[field.localName]);

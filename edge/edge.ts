@@ -11,7 +11,15 @@ import { EdgeError, type EdgeErrorInit } from "./edge-error.ts";
 import { defaultLimits } from "./limits.ts";
 import { type Listener, startListener } from "./listener.ts";
 import { createHeaderFilter } from "./metadata.ts";
-import type { Backend, EdgeLimits, EdgeOptions, ResolvedPolicy, Route } from "./options.ts";
+import type {
+  Backend,
+  BackendAddress,
+  EdgeLimits,
+  EdgeOptions,
+  ListenAddress,
+  ResolvedPolicy,
+  Route,
+} from "./options.ts";
 import { compileRouteTable, type Procedure } from "./route-table.ts";
 import type { Runtime } from "./runtime.ts";
 import { Upstream } from "./upstream.ts";
@@ -19,13 +27,17 @@ import { Upstream } from "./upstream.ts";
 export type { EdgeError, EdgeErrorInit, Violation } from "./edge-error.ts";
 export type {
   Backend,
+  BackendAddress,
   BackendChoice,
+  BackendTls,
   CorsOptions,
   Document,
   EdgeCall,
   EdgeLimits,
   EdgeOptions,
   EdgeRequest,
+  ListenAddress,
+  ListenerTls,
   LocalAnswers,
   LocalCall,
   LocalHandler,
@@ -41,8 +53,8 @@ export type {
 export interface Edge {
   /** Every REST binding served, in the order of the descriptors. */
   readonly routes: readonly Route[];
-  /** Opens the port (0 for any free one). */
-  listen(address: { host: string; port: number }): Promise<{ readonly port: number }>;
+  /** Opens the port; throws an Error when it is taken or a TLS file cannot be read. */
+  listen(address: ListenAddress): Promise<{ readonly port: number }>;
   /** Takes no more connections and waits for requests in flight, at most `limits.drainTimeoutMs`. */
   drain(): Promise<void>;
   /** Ends every connection, to callers and to backends. */
@@ -59,7 +71,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const limits: EdgeLimits = { ...defaultLimits, ...options.limits };
   const registry = asRegistry(options.registry);
   const upstreams = new Map<string, Upstream>();
-  const upstreamAt = (address: string) => upstreamFor(address, limits, upstreams);
+  const upstreamAt = (backend: BackendAddress) => upstreamFor(backend, limits, upstreams);
   const procedures = servicesOf(registry, options).flatMap((service) =>
     proceduresOf(service, options, limits, upstreamAt),
   );
@@ -108,15 +120,19 @@ function servicesOf(registry: Registry, options: EdgeOptions): DescService[] {
   return services;
 }
 
-function upstreamFor(address: string, limits: EdgeLimits, upstreams: Map<string, Upstream>): Upstream {
-  let upstream = upstreams.get(address);
+function upstreamFor(
+  backend: BackendAddress,
+  limits: EdgeLimits,
+  upstreams: Map<string, Upstream>,
+): Upstream {
+  let upstream = upstreams.get(backend.address);
   if (upstream === undefined) {
     upstream = new Upstream({
-      address,
+      backend,
       maxInFlight: limits.maxInFlightPerBackend,
       maxSessions: limits.maxSessionsPerBackend,
     });
-    upstreams.set(address, upstream);
+    upstreams.set(backend.address, upstream);
   }
   return upstream;
 }
@@ -125,7 +141,7 @@ function proceduresOf(
   service: DescService,
   options: EdgeOptions,
   limits: EdgeLimits,
-  upstreamAt: (address: string) => Upstream,
+  upstreamAt: (backend: BackendAddress) => Upstream,
 ): Procedure[] {
   const backend: Backend = options.backendFor(service);
   return service.methods

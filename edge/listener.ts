@@ -8,8 +8,9 @@ import http2, {
 } from "node:http2";
 import net, { type Socket } from "node:net";
 import type { Response } from "./answer.ts";
-import type { EdgeLimits } from "./options.ts";
+import type { EdgeLimits, ListenAddress } from "./options.ts";
 import type { Request } from "./rest-context.ts";
+import { createTlsPort } from "./tls-port.ts";
 
 /** What a listener hands its requests to. */
 export interface Handlers {
@@ -33,9 +34,12 @@ const keepAliveTimeoutMs = 65_000;
 // headersTimeout acts only as often as connections are checked.
 const connectionsCheckMs = 1_000;
 
-/** Opens a port for HTTP/1.1 and cleartext HTTP/2, told apart by the first bytes of a connection. */
+/**
+ * Opens a port for HTTP/1.1 and HTTP/2: in cleartext told apart by the first bytes of a connection, over TLS by ALPN.
+ * @throws Error when the port is taken or a TLS file cannot be read.
+ */
 export async function startListener(
-  address: { host: string; port: number },
+  address: ListenAddress,
   handlers: Handlers,
   limits: EdgeLimits,
 ): Promise<Listener> {
@@ -43,11 +47,18 @@ export async function startListener(
   const sessions = new Set<ServerHttp2Session>();
   const h2 = createHttp2(handlers, limits, sessions);
   const sockets = new Set<Socket>();
+  const hand = (socket: Socket, isHttp2: boolean) => (isHttp2 ? h2 : http1).emit("connection", socket);
+  const secure =
+    address.tls &&
+    createTlsPort(address.tls, limits.headersTimeoutMs, (socket) =>
+      hand(socket, socket.alpnProtocol === "h2"),
+    );
   const server = net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
-    sniff(socket, limits.headersTimeoutMs, (isHttp2) => (isHttp2 ? h2 : http1).emit("connection", socket));
+    if (secure) secure.server.emit("connection", socket);
+    else sniff(socket, limits.headersTimeoutMs, (isHttp2) => hand(socket, isHttp2));
   });
   await listen(server, address);
   const port = (server.address() as net.AddressInfo).port;
@@ -56,6 +67,7 @@ export async function startListener(
     drain: (timeoutMs) => drain(server, http1, sessions, sockets, timeoutMs),
     close: async () => {
       const closed = closeServer(server);
+      secure?.stop();
       for (const socket of sockets) socket.destroy();
       http1.close();
       h2.close();

@@ -104,11 +104,8 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
-/**
- * Where calls go: `http://host:port`, gRPC over cleartext HTTP/2; to one of several that the request chooses; or nowhere, where
- * the gateway itself answers.
- */
-export type Backend = { readonly address: string } | BackendChoice | LocalAnswers;
+/** Where calls go: one address; one of several that the request chooses; or nowhere, where the gateway itself answers. */
+export type Backend = BackendAddress | BackendChoice | LocalAnswers;
 
 /** The gateway's own functions, by the RPC's local name (`getBook`); each exposed RPC is unary and has one. */
 export interface LocalAnswers {
@@ -134,6 +131,42 @@ export interface Document {
   readonly bytes: Buffer;
   /** Headers of its answer; they replace those that hooks have set. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One backend. */
+export interface BackendAddress {
+  /** `http://host:port`, gRPC over cleartext HTTP/2, or `https://host:port`. */
+  readonly address: string;
+  /** For `https`; all backends of one address share the first given. Default: the system's authorities, the address' own name. */
+  readonly tls?: BackendTls;
+}
+
+/** How a TLS backend is checked, and what it is shown. */
+export interface BackendTls {
+  /** PEM of the authorities trusted instead of the system's. */
+  readonly ca?: string;
+  /** PEM of a certificate for backends that ask for one, with its key. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** The name its certificate must carry, where that is not the address' host. */
+  readonly serverName?: string;
+}
+
+/** Where an edge listens. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** With it the port speaks TLS only; ALPN chooses the HTTP version. */
+  readonly tls?: ListenerTls;
+}
+
+/** PEM files of a TLS port, read again when they change. */
+export interface ListenerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Authorities one of which must have signed the caller's certificate; without it callers show none. */
+  readonly clientCaFile?: string;
 }
 
 /** Several backends behind one contract: a string field of the request says which one is meant. */

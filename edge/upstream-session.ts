@@ -1,4 +1,6 @@
 import http2 from "node:http2";
+import type { SecureContextOptions } from "node:tls";
+import type { BackendAddress } from "./options.ts";
 
 /** What a session tells its pool. */
 export interface SessionEvents {
@@ -28,10 +30,12 @@ export class UpstreamSession {
   #connecting: NodeJS.Timeout;
   #lastStreamId = Number.MAX_SAFE_INTEGER;
 
-  constructor(address: string, events: SessionEvents) {
+  constructor(backend: BackendAddress, events: SessionEvents) {
     this.#events = events;
-    this.#base = [":method", "POST", ":scheme", "http", ":authority", new URL(address).host];
-    this.#session = http2.connect(address, {
+    const { protocol, host } = new URL(backend.address);
+    this.#base = [":method", "POST", ":scheme", protocol.slice(0, -1), ":authority", host];
+    this.#session = http2.connect(backend.address, {
+      ...tlsOptions(backend),
       maxSessionMemory: maxSessionMemoryMegabytes,
       settings: { enablePush: false, initialWindowSize: windowBytes },
     });
@@ -105,4 +109,15 @@ export class UpstreamSession {
     clearInterval(this.#pings);
     this.#events.onGone(this.#connected);
   }
+}
+
+function tlsOptions({ tls }: BackendAddress): SecureContextOptions & { servername?: string } {
+  if (tls === undefined) return {};
+  const { ca, cert, key, serverName } = tls;
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
 }

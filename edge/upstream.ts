@@ -1,10 +1,11 @@
 import type { Call, CallListener, CallRequest, Failure, OpenedStream, StreamSource } from "./call.ts";
+import type { BackendAddress } from "./options.ts";
 import { UpstreamCall } from "./upstream-call.ts";
 import { UpstreamSession } from "./upstream-session.ts";
 
 /** Bounds of the connection to one backend. */
 export interface UpstreamOptions {
-  readonly address: string;
+  readonly backend: BackendAddress;
   readonly maxInFlight: number;
   readonly maxSessions: number;
 }
@@ -69,7 +70,7 @@ export class Upstream implements StreamSource {
   }
 
   #open(): UpstreamSession {
-    const session = new UpstreamSession(this.options.address, {
+    const session = new UpstreamSession(this.options.backend, {
       onConnected: () => {
         this.#failures = 0;
       },

@@ -225,17 +225,29 @@ export const libraryDefinition: grpc.ServiceDefinition = Object.fromEntries(
   ]),
 );
 
+/** How a backend differs from the plain one. */
+export interface BackendOptions {
+  readonly port?: number;
+  /** Default: cleartext. */
+  readonly credentials?: grpc.ServerCredentials;
+  /** Adds to the server before it listens. */
+  readonly extend?: (server: grpc.Server) => void;
+}
+
 /** Starts the test contract's backend on grpc-js. */
-export async function startBackend(port = 0): Promise<Backend> {
+export async function startBackend({ port = 0, credentials, extend }: BackendOptions = {}): Promise<Backend> {
   const facts: BackendFacts = { cancelled: 0, open: 0, answered: 0, sent: 0 };
   const server = new grpc.Server({ "grpc.max_receive_message_length": 16 * 1024 * 1024 });
   server.addService(
     libraryDefinition,
     Object.fromEntries(LibraryService.methods.map((method) => [method.name, handlerOf(method, facts)])),
   );
+  extend?.(server);
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) =>
-      error === null ? resolve(at) : reject(error),
+    server.bindAsync(
+      `127.0.0.1:${port}`,
+      credentials ?? grpc.ServerCredentials.createInsecure(),
+      (error, at) => (error === null ? resolve(at) : reject(error)),
     );
   });
   return { port: bound, facts, kill: () => server.forceShutdown() };

@@ -11,7 +11,11 @@ let upstream: Upstream;
 
 beforeAll(async () => {
   backend = await startBackend();
-  upstream = new Upstream({ address: `http://127.0.0.1:${backend.port}`, maxInFlight: 10, maxSessions: 1 });
+  upstream = new Upstream({
+    backend: { address: `http://127.0.0.1:${backend.port}` },
+    maxInFlight: 10,
+    maxSessions: 1,
+  });
 });
 
 afterAll(() => {

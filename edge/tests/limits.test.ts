@@ -261,7 +261,7 @@ test("a backend that restarts is found again, and an idempotent call outlives it
     "UNAVAILABLE",
   ]);
 
-  backend = await startBackend(backendPort);
+  backend = await startBackend({ port: backendPort });
   let status = 0;
   const startedMs = Date.now();
   while (status !== 200 && Date.now() - startedMs < 3_000)
