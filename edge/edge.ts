@@ -22,6 +22,7 @@ import type {
 } from "./options.ts";
 import { compileRouteTable, type Procedure } from "./route-table.ts";
 import type { Runtime } from "./runtime.ts";
+import { createTypeRegistry } from "./type-registry.ts";
 import { Upstream } from "./upstream.ts";
 
 export type { EdgeError, EdgeErrorInit, Violation } from "./edge-error.ts";
@@ -49,6 +50,9 @@ export type {
   Settled,
 } from "./options.ts";
 
+// What analytics and the gateways before us add to any link (Q10).
+const defaultIgnored = ["utm_*", "key", "api_key", "apikey", "apiKey"];
+
 /** A compiled edge: REST, Connect, gRPC-Web and gRPC in front of gRPC backends, on one port. */
 export interface Edge {
   /** Every REST binding served, in the order of the descriptors. */
@@ -70,17 +74,22 @@ export function createEdgeError(init: EdgeErrorInit): EdgeError {
 export function createEdge(options: EdgeOptions): Edge {
   const limits: EdgeLimits = { ...defaultLimits, ...options.limits };
   const registry = asRegistry(options.registry);
+  const types = createTypeRegistry(registry);
   const upstreams = new Map<string, Upstream>();
   const upstreamAt = (backend: BackendAddress) => upstreamFor(backend, limits, upstreams);
   const procedures = servicesOf(registry, options).flatMap((service) =>
     proceduresOf(service, options, limits, upstreamAt),
   );
-  const table = compileRouteTable(procedures, registry, options.ignoredQueryParameters ?? ["utm_*"]);
+  const table = compileRouteTable(procedures, types, options.ignoredQueryParameters ?? defaultIgnored);
   const runtime: Runtime = {
     options,
     limits,
     table,
-    reading: { registry, unknownMembers: options.unknownMembers ?? "drop", maxDepth: limits.maxJsonDepth },
+    reading: {
+      registry: types,
+      unknownMembers: options.unknownMembers ?? "drop",
+      maxDepth: limits.maxJsonDepth,
+    },
     headerFilter: createHeaderFilter(options.deniedHeaders ?? []),
     state: { draining: false },
   };

@@ -94,13 +94,23 @@ function oneofKey(walked: readonly DescField[], at: number, oneof: DescOneof): s
   return [...walked.slice(0, at).map((field) => field.name), oneof.name].join(".");
 }
 
+const fieldsByName = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
+
 /** Finds a field by its proto name, or by its JSON name where both spellings count. */
 export function fieldNamed(
   message: DescMessage,
   name: string,
   bothSpellings: boolean,
 ): DescField | undefined {
-  return message.fields.find((field) => field.name === name || (bothSpellings && field.jsonName === name));
+  let fields = fieldsByName.get(message);
+  if (fields === undefined) {
+    // Proto names last: where one is another field's JSON name, it is the one that counts.
+    const jsonNames = message.fields.map((field) => [field.jsonName, field] as const);
+    fields = new Map([...jsonNames, ...message.fields.map((field) => [field.name, field] as const)]);
+    fieldsByName.set(message, fields);
+  }
+  const field = fields.get(name);
+  return bothSpellings || field?.name === name ? field : undefined;
 }
 
 /** The message that holds the leaf, made along the way where it is missing. */

@@ -42,3 +42,12 @@ test("templates that differ only in variables have one shape", () => {
   expect(matcher.add("GET", parseTemplate("/a/{z=*}/b/{w}"), "other")).toBe("GET /a/{x}/{y=b/*}");
   expect(matcher.add("POST", parseTemplate("/a/*/b/*"), "another method")).toBeUndefined();
 });
+
+test("the root is a path without segments", () => {
+  const matcher = matcherOf("GET /{x=**}", "POST /{x=**}:go", "GET /a/{x=**}");
+  expect(matcher.match("GET", "/")?.segments).toEqual([]);
+  expect(matcher.match("POST", "/:go")?.segments).toEqual([]);
+  expect(matcher.match("POST", "/a/:go")).toBeUndefined();
+  expect(matcher.match("GET", "/a/:go")?.segments).toEqual(["a", ":go"]);
+  expect(matcherOf("GET /{x}").match("GET", "/")).toBeUndefined();
+});

@@ -82,9 +82,10 @@ function childFor<T>(node: Node<T>, segment: string): Node<T> {
   return child;
 }
 
-/** Segments of a raw path; undefined when one is empty, since an empty segment never binds (M2). */
+/** Segments of a raw path, none for the root; undefined when one is empty, since an empty segment never binds (M2). */
 function splitPath(path: string): string[] | undefined {
-  if (path.charCodeAt(0) !== 47 || path.length === 1) return undefined;
+  if (path.charCodeAt(0) !== 47) return undefined;
+  if (path.length === 1) return [];
   const segments = path.slice(1).split("/");
   return segments.includes("") ? undefined : segments;
 }
@@ -92,9 +93,11 @@ function splitPath(path: string): string[] | undefined {
 function cutVerb(segments: readonly string[]): { segments: string[]; verb: string } | undefined {
   const last = segments[segments.length - 1] ?? "";
   const colon = last.lastIndexOf(":");
-  if (colon <= 0 || colon === last.length - 1) return undefined;
+  if (colon === -1 || colon === last.length - 1) return undefined;
+  // A verb right behind the first slash leaves no segment, which `**` takes (M3); elsewhere it would leave an empty one.
+  if (colon === 0 && segments.length > 1) return undefined;
   return {
-    segments: [...segments.slice(0, -1), last.slice(0, colon)],
+    segments: colon === 0 ? [] : [...segments.slice(0, -1), last.slice(0, colon)],
     verb: normaliseEscapes(last.slice(colon + 1)),
   };
 }

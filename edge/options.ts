@@ -231,7 +231,7 @@ export interface EdgeOptions {
   readonly problem?: (problem: Problem, request: EdgeRequest) => Problem;
   /** What happens to members the contract does not know; default drop. */
   readonly unknownMembers?: "drop" | "reject";
-  /** Query parameters taken and forgotten; a trailing `*` is a prefix. Default `utm_*`. */
+  /** Query parameters taken and forgotten where they name no field; a trailing `*` is a prefix. Default `utm_*` and names of API keys. */
   readonly ignoredQueryParameters?: readonly string[];
   /** Backend metadata (lower case) that becomes REST answer headers; default none. */
   readonly responseHeaders?: readonly string[];

@@ -20,7 +20,7 @@ export interface QueryRules {
   readonly pathBound: ReadonlySet<string>;
   /** Name of the top-level field the body fills, or empty. */
   readonly bodyField: string;
-  /** Names taken and forgotten; a trailing `*` is a prefix. */
+  /** Names taken and forgotten where they are no fields; a trailing `*` is a prefix. */
   readonly ignored: readonly string[];
 }
 
@@ -44,14 +44,13 @@ export function createQueryReader(rules: QueryRules): QueryReader {
       if (pair === "") continue;
       const equals = pair.indexOf("=");
       const name = decode(equals === -1 ? pair : pair.slice(0, equals));
-      if (isIgnored(name, rules.ignored)) continue;
-      const text = equals === -1 ? "" : decode(pair.slice(equals + 1), name);
       let target = targets.get(name);
       if (target === undefined) {
         target = resolveTarget(rules, name);
+        if (target === undefined) continue;
         if (targets.size < maxRemembered) targets.set(name, target);
       }
-      assign(target, text, message, seen, oneofs);
+      assign(target, equals === -1 ? "" : decode(pair.slice(equals + 1), name), message, seen, oneofs);
     }
   };
 }
@@ -70,9 +69,11 @@ function isIgnored(name: string, ignored: readonly string[]): boolean {
   );
 }
 
-function resolveTarget(rules: QueryRules, name: string): Target {
+/** The field a name means; undefined for one that is no field and to be forgotten (Q10). */
+function resolveTarget(rules: QueryRules, name: string): Target | undefined {
   const path = rules.binds ? resolveFieldPath(rules.input, name.split("."), true) : "unknown";
   if (path === "unknown") {
+    if (isIgnored(name, rules.ignored)) return undefined;
     throw badRequest("UNKNOWN_QUERY_PARAMETER", "the query names no field of the request", name);
   }
   if (path === "not-steppable") throw notInQuery(name);

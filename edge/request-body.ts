@@ -7,13 +7,15 @@ import { Code } from "./grpc-code.ts";
 
 const noBytes = Buffer.alloc(0);
 
-const decoders: Record<string, (bytes: Buffer, options: zlib.ZlibOptions) => Promise<Buffer>> = {
-  gzip: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
-  "x-gzip": promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
-  br: promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress),
-  deflate: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate),
-  zstd: promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress) as never,
-};
+type Decoder = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ["gzip", promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)],
+  ["x-gzip", promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip)],
+  ["br", promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress)],
+  ["deflate", promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate)],
+  ["zstd", promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)],
+]);
 
 /** Refuses a body for its size (X4). */
 export function tooLarge(maxBytes: number): EdgeError {
@@ -64,16 +66,15 @@ export async function decodeBody(encoding: string, bytes: Buffer, maxBytes: numb
     .toLowerCase()
     .split(",")
     .map((name) => name.trim())
-    .filter((name) => name !== "identity");
-  if (names.length > 2 || names.some((name) => decoders[name] === undefined))
-    throw unsupportedEncoding(encoding);
+    .filter((name) => name !== "identity" && name !== "");
+  if (names.length > 2 || names.some((name) => !decoders.has(name))) throw unsupportedEncoding(encoding);
   for (const name of names.reverse()) decoded = await undo(name, decoded, maxBytes);
   return decoded;
 }
 
 async function undo(name: string, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   try {
-    return (await decoders[name]?.(bytes, { maxOutputLength: maxBytes })) ?? bytes;
+    return (await decoders.get(name)?.(bytes, { maxOutputLength: maxBytes })) ?? bytes;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge(maxBytes);
     throw badRequest("INVALID_ENCODING", `the body is not ${name}`);

@@ -2,9 +2,10 @@ import { isUtf8 } from "node:buffer";
 import { create, type DescField, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import { badRequest, EdgeError } from "./edge-error.ts";
 import { derivableMask, mentionedPaths } from "./field-mask.ts";
-import { type FieldPath, type Fields, putIn } from "./field-path.ts";
+import { type FieldPath, type Fields, putIn, valueIn } from "./field-path.ts";
 import { Code } from "./grpc-code.ts";
-import { type JsonReading, messageFromJson, type ParsedJson, parseJsonText } from "./json-message.ts";
+import { messageFromJson, parseJsonText } from "./json-message.ts";
+import type { JsonReading } from "./json-settle.ts";
 import { captureText } from "./path-value.ts";
 import { claimOneofs, parseField, putLeaf, type QueryReader } from "./query.ts";
 import type { TextParser } from "./scalar-text.ts";
@@ -46,7 +47,12 @@ export function encodeRequest(shape: RequestShape, parts: RequestParts, reading:
   for (const binding of shape.pathBindings) bindPath(binding, parts.segments, message, oneofs);
   if (parts.query !== "") shape.readQuery(parts.query, message.fields, oneofs);
   if (message.mentioned !== undefined) fillMask(shape.input, message.fields, message.mentioned);
-  return toBinary(shape.input, message.fields as never);
+  try {
+    return toBinary(shape.input, message.fields as never);
+  } catch (error) {
+    // Only a required field of proto2 can still be missing here.
+    throw badRequest("INVALID_VALUE", (error as Error).message.slice(0, 160));
+  }
 }
 
 interface Draft {
@@ -67,13 +73,12 @@ function readBodyInto(
   }
   if (shape.rawBody) return { fields: rawMessage(input, body, parts), mentioned: undefined };
   checkJsonType(parts.contentType);
-  const json = parseJsonText(bodyText(parts.body), reading);
+  const json = parseJsonText(bodyText(parts.body), reading.maxDepth);
   if (body === "*") return { fields: messageFromJson(input, json, reading), mentioned: undefined };
-  if (body.oneof !== undefined && json.value !== null) oneofs.set(body.oneof.name, body.name);
-  const wrapped: ParsedJson = { value: { [body.jsonName]: json.value }, exact: json.exact };
-  const fields = messageFromJson(input, wrapped, reading);
+  if (body.oneof !== undefined && json !== null) oneofs.set(body.oneof.name, body.name);
+  const fields = messageFromJson(input, { [body.jsonName]: json }, reading);
   const mentioned =
-    shape.derivesMask && body.message !== undefined ? mentionedPaths(body.message, json.value) : undefined;
+    shape.derivesMask && body.message !== undefined ? mentionedPaths(body.message, json) : undefined;
   return { fields, mentioned };
 }
 
@@ -92,7 +97,7 @@ function bindPath(
 function fillMask(input: DescMessage, fields: Fields, mentioned: readonly string[]): void {
   const mask = derivableMask(input);
   if (mask === undefined) return;
-  const present = fields[mask.localName] as { paths: string[] } | undefined;
+  const present = valueIn(fields, mask) as { paths: string[] } | undefined;
   if (present !== undefined && present.paths.length > 0) return;
   putIn(fields, mask, Object.assign(create(mask.message), { paths: [...mentioned] }));
 }
@@ -115,7 +120,7 @@ const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i;
 
 /** A body without a type is taken as JSON; any other type but JSON in UTF-8 is refused (B9). */
 function checkJsonType(contentType: string | undefined): void {
-  if (contentType === undefined || contentType === "application/json") return;
+  if (contentType === undefined || contentType === "" || contentType === "application/json") return;
   const set = charset.exec(contentType)?.[1]?.toLowerCase();
   if (jsonType.test(contentType) && (set === undefined || set === "utf-8" || set === "utf8")) return;
   throw new EdgeError({

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Exchange } from "./exchange.ts";
-import type { JsonReading } from "./json-message.ts";
+import type { JsonReading } from "./json-settle.ts";
 import { type HeaderFilter, metadataFrom } from "./metadata.ts";
 import type { EdgeLimits, EdgeOptions } from "./options.ts";
 import type { RouteTable } from "./route-table.ts";

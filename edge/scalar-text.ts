@@ -8,14 +8,14 @@ import {
 } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import type { Fields } from "./field-path.ts";
-
-const integer = /^-?(?:0|[1-9][0-9]*)$/;
-const decimal = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
-const base64Text = /^[-A-Za-z0-9+/_]*={0,2}$/;
-const durationText = /^-?[0-9]{1,12}(?:\.[0-9]{1,9})?s$/;
-const timestampText =
-  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:Z|[-+](\d{2}):(\d{2}))$/;
-const maxFloat32 = 3.4028234663852886e38;
+import {
+  isBase64Text,
+  isDoubleText,
+  isDurationText,
+  isIntegerText,
+  isNumberText,
+  isTimestampText,
+} from "./text-form.ts";
 
 const int64Max = 2n ** 63n - 1n;
 const uint64Max = 2n ** 64n - 1n;
@@ -42,9 +42,9 @@ function scalarParser(type: ScalarType, longAsString: boolean): TextParser {
     case ScalarType.BYTES:
       return parseBytes;
     case ScalarType.DOUBLE:
-      return (text) => parseFloating(text, Number.MAX_VALUE);
+      return (text) => parseFloating(text, (value) => value);
     case ScalarType.FLOAT:
-      return (text) => parseFloating(text, maxFloat32);
+      return (text) => parseFloating(text, Math.fround);
     case ScalarType.INT32:
     case ScalarType.SINT32:
     case ScalarType.SFIXED32:
@@ -75,22 +75,22 @@ function parseBool(text: string): boolean {
 
 function parseInteger(text: string, min: bigint, max: bigint): bigint {
   // 64 bits take 20 characters; the cap keeps BigInt from working on a megabyte of digits.
-  if (!integer.test(text) || text.length > 20) throw new Error("expected a decimal integer in range");
+  if (!isIntegerText(text) || text.length > 20) throw new Error("expected a decimal integer in range");
   const value = BigInt(text);
   if (value < min || value > max) throw new Error(`expected an integer from ${min} to ${max}`);
   return value;
 }
 
-function parseFloating(text: string, max: number): number {
-  if (text === "NaN" || text === "Infinity" || text === "-Infinity") return Number(text);
-  const value = decimal.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(value) || Math.abs(value) > max) throw new Error("expected a number in range");
+/** Refuses what only rounds to infinity; the names of ProtoJSON pass. */
+function parseFloating(text: string, narrow: (value: number) => number): number {
+  const value = Number(text);
+  const overflows = !Number.isFinite(narrow(value)) && isNumberText(text);
+  if (!isDoubleText(text) || overflows) throw new Error("expected a number in range");
   return value;
 }
 
 function parseBytes(text: string): Uint8Array {
-  const digits = text.replace(/=+$/, "");
-  if (!base64Text.test(text) || digits.length % 4 === 1) throw new Error("expected base64");
+  if (!isBase64Text(text)) throw new Error("expected base64");
   return base64Decode(text);
 }
 
@@ -99,10 +99,8 @@ function enumParser(desc: DescEnum): TextParser {
   return (text) => {
     const named = byName.get(text);
     if (named !== undefined) return named;
-    if (!integer.test(text)) throw new Error(`expected a name or number of ${desc.name}`);
-    const number = Number(parseInteger(text, -(2n ** 31n), 2n ** 31n - 1n));
-    if (!desc.open && desc.value[number] === undefined) throw new Error(`expected a value of ${desc.name}`);
-    return number;
+    if (!isIntegerText(text)) throw new Error(`expected a name or number of ${desc.name}`);
+    return Number(parseInteger(text, -(2n ** 31n), 2n ** 31n - 1n));
   };
 }
 
@@ -110,10 +108,13 @@ function enumParser(desc: DescEnum): TextParser {
 function wellKnownParser(desc: DescMessage): TextParser | undefined {
   switch (desc.typeName) {
     case "google.protobuf.Timestamp":
-      return (text) => fromJson(desc, checkTimestamp(text));
+      return (text) => {
+        if (!isTimestampText(text)) throw new Error("expected an RFC 3339 time that exists, with offset");
+        return fromJson(desc, text);
+      };
     case "google.protobuf.Duration":
       return (text) => {
-        if (!durationText.test(text)) throw new Error("expected a duration such as 1.5s");
+        if (!isDurationText(text)) throw new Error("expected a duration such as 1.5s");
         return fromJson(desc, text);
       };
     case "google.protobuf.FieldMask":
@@ -130,31 +131,6 @@ function wrapperParser(desc: DescMessage): TextParser | undefined {
   return (text) => Object.assign(create(desc), { value: parse(text) });
 }
 
-/** Refuses what `Date.parse` rolls over, such as the 30th of February. */
-function checkTimestamp(text: string): string {
-  const parts = timestampText.exec(text);
-  if (parts === null) throw new Error("expected an RFC 3339 time with offset");
-  const [year, month, day, hour, minute, second, offsetHour, offsetMinute] = parts.slice(1).map(Number);
-  const days = new Date(Date.UTC(2000, month ?? 0, 0)).getUTCDate();
-  const leap = (year ?? 0) % 4 === 0 && ((year ?? 0) % 100 !== 0 || (year ?? 0) % 400 === 0);
-  const lastDay = month === 2 && !leap ? 28 : days;
-  const valid =
-    within(month, 1, 12) &&
-    within(day, 1, lastDay) &&
-    within(hour, 0, 23) &&
-    within(minute, 0, 59) &&
-    within(second, 0, 59) &&
-    within(offsetHour, 0, 23) &&
-    within(offsetMinute, 0, 59);
-  if (!valid) throw new Error("expected a time that exists");
-  return text;
-}
-
-function within(value: number | undefined, min: number, max: number): boolean {
-  // An absent offset reads as NaN, which is no fault.
-  return value === undefined || Number.isNaN(value) || (value >= min && value <= max);
-}
-
 /** Accepts both spellings of a path (V7). */
 function maskOf(desc: DescMessage, text: string): Fields {
   const paths = text === "" ? [] : text.split(",").map(toProtoPath);
@@ -162,6 +138,7 @@ function maskOf(desc: DescMessage, text: string): Fields {
 }
 
 function toProtoPath(path: string): string {
-  if (!/^[A-Za-z_][A-Za-z0-9_.]*$/.test(path)) throw new Error("expected field paths separated by commas");
+  if (!/^(?:\*|[A-Za-z_][A-Za-z0-9_.*]*)$/.test(path))
+    throw new Error("expected field paths separated by commas");
   return path.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
