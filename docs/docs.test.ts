@@ -161,69 +161,6 @@ describe("a decision", () => {
   });
 });
 
-describe("docs/failure-modes.md", () => {
-  interface Proof {
-    readonly mode: number;
-    readonly path: string;
-    /** Of the groups around a test, and its own, from the outside in. */
-    readonly titles: readonly string[];
-  }
-
-  function proofsIn(text: string): Proof[] {
-    const rows = text.matchAll(/^\| (\d+) \| [^|]+ \| \[(\S+)\]\(\S+\): ([^|]+) \|$/gm);
-    return Array.from(rows, ([, mode, path = "", titles = ""]) => {
-      return { mode: Number(mode), path, titles: titles.split(" > ") };
-    });
-  }
-
-  /** Titles of the tests of a file that run, each with those of the groups around it. */
-  function titlesIn(code: string): string[] {
-    const found = code.matchAll(
-      /^( *)(?:test|it|describe)(?:\.each\b[\s\S]*?\)\(|\()\s*("(?:[^"\\\n]|\\.)*")/gm,
-    );
-    const around: { readonly depth: number; readonly title: string }[] = [];
-    return Array.from(found, ([, indent = "", title = ""]) => {
-      while ((around.at(-1)?.depth ?? -1) >= indent.length) around.pop();
-      around.push({ depth: indent.length, title: JSON.parse(title) as string });
-      return around.map((one) => one.title).join(" > ");
-    });
-  }
-
-  const isProven = ({ titles }: Proof, code: string) => {
-    const whole = titles.join(" > ");
-    return titlesIn(code).some((title) => title === whole || title.endsWith(` > ${whole}`));
-  };
-
-  const proofs = proofsIn(read("docs/failure-modes.md"));
-
-  it("has a test for each of the 16 modes, and reads every row", () => {
-    const modes = new Set(proofs.map(({ mode }) => mode));
-    expect([...modes]).toEqual(Array.from({ length: 16 }, (_, index) => index + 1));
-    expect(proofs).toHaveLength(read("docs/failure-modes.md").match(/^\| \d/gm)?.length ?? 0);
-  });
-
-  it.each(proofs)("names a test there is: $path, $titles", (proof) => {
-    expect(isProven(proof, read(proof.path))).toBe(true);
-  });
-
-  it("that names a test which is gone, elsewhere or skipped is caught", () => {
-    const code = [
-      'describe("a saga", () => {',
-      '  test.each([["a", 1]])("ends %s", () => {});',
-      '  test.skip("waits", () => {});',
-      "});",
-      'test("alone", () => {});',
-    ].join("\n");
-    const proven = (...titles: string[]) => isProven({ mode: 1, path: "", titles }, code);
-    expect([proven("a saga", "ends %s"), proven("ends %s"), proven("alone")]).toEqual([true, true, true]);
-    expect([proven("a saga", "waits"), proven("a saga", "alone"), proven("ends")]).toEqual([
-      false,
-      false,
-      false,
-    ]);
-  });
-});
-
 describe("what a service's README.md says of its events", () => {
   /** Names in code marks of the row with that title. */
   function namesIn(text: string, title: string): string[] {

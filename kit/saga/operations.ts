@@ -63,6 +63,13 @@ export interface SagaPage {
 /** What an operator says of the step at which a saga is parked. */
 export type SagaResolution = "step done" | "compensate";
 
+/** An operator's word on a parked saga. */
+export interface SagaSettlement {
+  readonly resolution: SagaResolution;
+  /** The step that was looked at; empty where any is meant. */
+  readonly step: string;
+}
+
 /** What an operator can see and do. A change falls on the row as it was read and locked, or fails; no replica holds that row. */
 export interface SagaOperations {
   /** Newest first. */
@@ -72,11 +79,11 @@ export interface SagaOperations {
   /** Lets a parked saga go on where it stopped. @throws ServiceError SAGA_NOT_FOUND, SAGA_NOT_PARKED. */
   retry(tx: Transaction, sagaId: string): Promise<SagaRecord>;
   /**
-   * Settles the step at which a saga is parked. "step done" goes on behind it, or, while undoing, with the step before it;
+   * Settles the step at which a saga is parked: `step`, where that is not empty. "step done" goes on behind it, or, while undoing, with the step before it;
    * "compensate" turns a saga round and undoes that step too.
-   * @throws ServiceError SAGA_NOT_FOUND, SAGA_NOT_PARKED, SAGA_DECIDED for compensating from the pivot on.
+   * @throws ServiceError SAGA_NOT_FOUND, SAGA_NOT_PARKED, also at another step, SAGA_DECIDED for compensating from the pivot on.
    */
-  resolve(tx: Transaction, sagaId: string, resolution: SagaResolution): Promise<SagaRecord>;
+  resolve(tx: Transaction, sagaId: string, settlement: SagaSettlement): Promise<SagaRecord>;
 }
 
 interface OperationOptions {
@@ -100,8 +107,11 @@ export function createSagaOperations(options: OperationOptions): SagaOperations 
       return toRecord(row, definitions);
     },
     retry: (tx, sagaId) => change(options, tx, sagaId, afterRetried),
-    resolve: (tx, sagaId, resolution) =>
+    resolve: (tx, sagaId, { resolution, step }) =>
       change(options, tx, sagaId, (saga) => {
+        const { name } = currentStep(saga);
+        if (step !== "" && step !== name)
+          throw sagaNotParked(sagaId, `parked at the step ${name}, not ${step}`);
         if (resolution === "step done") return afterSettled(saga);
         if (!saga.failure && isDecided(saga)) throw sagaDecided(saga);
         return afterTurned(saga);
@@ -124,12 +134,12 @@ async function change(
 ): Promise<SagaRecord> {
   const [row] = await tx.query<OperatorRow>(lockSaga, [unservedAfterMs, sagaId]);
   if (!row) throw sagaNotFound(sagaId);
-  if (row.status !== "parked") throw sagaNotParked(row);
+  if (row.status !== "parked") throw sagaNotParked(sagaId, `${row.status}, not parked`);
   const definition = findDefinition(row, definitions);
   if (!definition) throw versionUnknown(row);
   const transition = decide(toHeld(row, definition));
   const recorded = await tx.query(recordTransitions, toColumns([transition], 0));
-  if (recorded.length === 0) throw sagaNotParked(row);
+  if (recorded.length === 0) throw new Error(`${sagaId} was changed while its row was locked`);
   await runHook(tx, transition);
   const [after] = await tx.query<OperatorRow>(selectSaga, [unservedAfterMs, sagaId]);
   return toRecord(after ?? row, definitions);
@@ -179,15 +189,10 @@ const sagaNotFound = (sagaId: string) =>
     metadata: { saga_id: sagaId },
   });
 
-const sagaNotParked = ({ saga_id: sagaId, status }: OperatorRow) =>
-  serviceError(
-    ErrorReasonSchema,
-    ErrorReason.SAGA_NOT_PARKED,
-    `The saga ${sagaId} is ${status}, not parked.`,
-    {
-      metadata: { saga_id: sagaId, status },
-    },
-  );
+const sagaNotParked = (sagaId: string, standing: string) =>
+  serviceError(ErrorReasonSchema, ErrorReason.SAGA_NOT_PARKED, `The saga ${sagaId} is ${standing}.`, {
+    metadata: { saga_id: sagaId },
+  });
 
 const sagaDecided = (saga: HeldSaga) =>
   serviceError(

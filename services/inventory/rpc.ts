@@ -11,7 +11,7 @@ import {
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/paging/paging.ts";
-import type { Database, Transaction } from "#kit/postgres/postgres.ts";
+import type { Database, Queryable, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
 import {
@@ -31,8 +31,8 @@ import {
 } from "./reservation.ts";
 import { commit, extend, readReservations, release, releaseAhead, reserve } from "./reservation-store.ts";
 import { takeBack } from "./return-store.ts";
-import { stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
-import { adjustStock, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
+import { checkSameAdjustment, stockLimitExceeded, stockNotFound, stockWouldBeNegative } from "./stock.ts";
+import { adjustStock, readAdjustment, readMovementPage, readStock, readStockPage } from "./stock-store.ts";
 
 const rpcs = InventoryService.method;
 
@@ -54,8 +54,8 @@ export const inventoryRpc = ({ db }: { readonly db: Database }): HandlersFor<typ
 const skuShape = /^[A-Z0-9][A-Z0-9-]{0,39}$/;
 const uuidShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-async function getStock(db: Database, sku: string) {
-  const stock = await readStock(db, sku);
+async function getStock(source: Queryable, sku: string) {
+  const stock = await readStock(source, sku);
   if (!stock) throw stockNotFound(sku);
   return { stock: toStockMessage(stock) };
 }
@@ -80,8 +80,15 @@ async function listMovements(db: Database, { sku, pageSize, pageToken }: ListMov
 }
 
 async function applyAdjustment(tx: Transaction, request: AdjustStockRequest, call: Call) {
-  const { sku, quantity, reason, note } = request;
-  const adjusted = await adjustStock(tx, { sku, quantity, reason: fromWireReason(reason), note });
+  const { sku, quantity, note } = request;
+  const asked = { sku, quantity, reason: fromWireReason(request.reason), note };
+  const key = { adjustedBy: call.principal?.subject ?? "", adjustKey: call.idempotencyKey ?? "" };
+  const made = await readAdjustment(tx, key);
+  if (made) {
+    checkSameAdjustment(made, asked);
+    return await getStock(tx, sku);
+  }
+  const adjusted = await adjustStock(tx, { ...asked, ...key });
   if (!adjusted) throw quantity > 0 ? stockLimitExceeded(sku) : stockWouldBeNegative(sku);
   announceThresholds({ tx, cause: call }, [adjusted.change]);
   return { stock: toStockMessage(adjusted.stock) };

@@ -21,17 +21,23 @@ export const selectMovementPage = statement(
    where sku = $1 and ($2::uuid is null or movement_id < $2) order by movement_id desc limit $3`,
 );
 
+/** $1 by whom, $2 key. */
+export const selectAdjustment = statement(
+  "inventory-select-adjustment",
+  `select sku, quantity, reason, note from movements where adjusted_by = $1 and adjust_key = $2`,
+);
+
 const adjusted = `returning ${stockColumns}, low_threshold, version`;
 
 /** The movement is written from the stock row, so there is none without a change. */
 const recorded = `
    moved as (
-     insert into movements (sku, quantity, reason, note, occurred_at)
-     select sku, $2, $3, $4, updated_at from changed
+     insert into movements (sku, quantity, reason, note, adjusted_by, adjust_key, occurred_at)
+     select sku, $2, $3, $4, $5, $6, updated_at from changed
    )
    select * from changed`;
 
-/** $1 SKU, $2 pieces to add, $3 reason, $4 note. No row where the stock would exceed what the table can count. */
+/** $1 SKU, $2 pieces to add, $3 reason, $4 note, $5 by whom, $6 key. No row where the stock would exceed what the table can count. */
 export const addStock = statement(
   "inventory-add-stock",
   `with changed as (
@@ -43,7 +49,7 @@ export const addStock = statement(
    ),${recorded}`,
 );
 
-/** $1 SKU, $2 pieces to add (negative), $3 reason, $4 note. No row where fewer pieces are available. */
+/** $1 SKU, $2 pieces to add (negative), $3 reason, $4 note, $5 by whom, $6 key. No row where fewer pieces are available. */
 export const removeStock = statement(
   "inventory-remove-stock",
   `with changed as (

@@ -1,20 +1,18 @@
 import type { Queryable, Transaction } from "#kit/postgres/postgres.ts";
-import type { AvailabilityChange, Movement, MovementReason, Stock } from "./stock.ts";
+import type { Adjustment, AvailabilityChange, Movement, MovementReason, Stock } from "./stock.ts";
 import {
   addStock,
   removeStock,
+  selectAdjustment,
   selectMovementPage,
   selectStock,
   selectStockPage,
 } from "./stock-statements.ts";
 
-/** Pieces to add or remove, and why. */
-export interface Adjustment {
-  readonly sku: string;
-  /** Pieces to add; negative to remove; not 0. */
-  readonly quantity: number;
-  readonly reason: MovementReason;
-  readonly note: string;
+/** Who adjusts under which key: the natural key of an adjustment. */
+export interface AdjustmentKey {
+  readonly adjustedBy: string;
+  readonly adjustKey: string;
 }
 
 /** The stock of a SKU, or undefined where it never had any. */
@@ -42,13 +40,22 @@ export async function readMovementPage(
   return rows.map(toMovement);
 }
 
+/** What was adjusted under a key, if anything was. */
+export async function readAdjustment(
+  source: Queryable,
+  { adjustedBy, adjustKey }: AdjustmentKey,
+): Promise<Adjustment | undefined> {
+  const [adjustment] = await source.query<Adjustment>(selectAdjustment, [adjustedBy, adjustKey]);
+  return adjustment;
+}
+
 /** Adds or removes pieces and notes the movement; undefined, with nothing changed, where that cannot be. */
 export async function adjustStock(
   tx: Transaction,
-  { sku, quantity, reason, note }: Adjustment,
+  { sku, quantity, reason, note, adjustedBy, adjustKey }: Adjustment & AdjustmentKey,
 ): Promise<{ stock: Stock; change: AvailabilityChange } | undefined> {
   const adjust = quantity > 0 ? addStock : removeStock;
-  const [row] = await tx.query<AdjustedRow>(adjust, [sku, quantity, reason, note]);
+  const [row] = await tx.query<AdjustedRow>(adjust, [sku, quantity, reason, note, adjustedBy, adjustKey]);
   if (!row) return undefined;
   const available = row.on_hand - row.reserved;
   const change = {

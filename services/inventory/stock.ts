@@ -1,3 +1,7 @@
+import {
+  ErrorReason as AnyReason,
+  ErrorReasonSchema as AnyReasonSchema,
+} from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 
@@ -25,6 +29,15 @@ export interface Movement {
   readonly occurredAt: Date;
 }
 
+/** Pieces to add or remove, and why. */
+export interface Adjustment {
+  readonly sku: string;
+  /** Pieces to add; negative to remove; not 0. */
+  readonly quantity: number;
+  readonly reason: MovementReason;
+  readonly note: string;
+}
+
 /** The available pieces of a SKU just after a change. */
 export interface AvailabilityChange {
   readonly sku: string;
@@ -45,6 +58,16 @@ export function crossedThreshold(change: AvailabilityChange): "low" | "replenish
   const isLow = change.available < change.lowThreshold;
   if (wasLow === isLow) return undefined;
   return isLow ? "low" : "replenished";
+}
+
+/** @throws ServiceError IDEMPOTENCY_KEY_REUSED when what was adjusted under this key is something else. */
+export function checkSameAdjustment(made: Adjustment, asked: Adjustment): void {
+  const same =
+    made.sku === asked.sku &&
+    made.quantity === asked.quantity &&
+    made.reason === asked.reason &&
+    made.note === asked.note;
+  if (!same) throw keyReused();
 }
 
 /** Pieces free to sell. */
@@ -73,3 +96,6 @@ export const stockLimitExceeded = (sku: string) =>
     `The stock of ${sku} would exceed one billion pieces.`,
     { metadata: { sku } },
   );
+
+const keyReused = () =>
+  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");

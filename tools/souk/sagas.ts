@@ -122,7 +122,7 @@ const resolve: Command = {
     }
     return async (desk) => {
       const found = await find(desk, service, sagaId);
-      const request = { service: found.service, sagaId, resolution, why };
+      const request = { service: found.service, sagaId, resolution, step: found.saga.step, why };
       const { saga } = await desk.ask(methods.resolveSaga, request);
       return report({ service: found.service, saga: saga ?? found.saga });
     };

@@ -44,6 +44,6 @@ export function openOffice() {
     retry: (operations: Pick<SagaOperations, "retry">, sagaId: string) =>
       parts.db.transaction((tx) => operations.retry(tx, sagaId)),
     resolve: (operations: Pick<SagaOperations, "resolve">, sagaId: string, resolution: SagaResolution) =>
-      parts.db.transaction((tx) => operations.resolve(tx, sagaId, resolution)),
+      parts.db.transaction((tx) => operations.resolve(tx, sagaId, { resolution, step: "" })),
   };
 }

@@ -34,9 +34,9 @@ export const sagaRpcs = ({ service, engine: { operations } }: SagaParts): Servic
       },
     }),
     resolveSaga: command(method.resolveSaga, {
-      async apply(tx, { sagaId, resolution, why }, call) {
-        const done = resolution === SagaResolution.STEP_DONE;
-        const saga = await operations.resolve(tx, sagaId, done ? "step done" : "compensate");
+      async apply(tx, { sagaId, resolution: wanted, step, why }, call) {
+        const resolution = wanted === SagaResolution.STEP_DONE ? "step done" : "compensate";
+        const saga = await operations.resolve(tx, sagaId, { resolution, step });
         announceOperation(tx, { service, call, target: sagaId, why });
         return { saga: toFullMessage(saga) };
       },

@@ -84,17 +84,14 @@ test("a parked saga is listed, shown with its steps, and goes on when it is retr
 
 test("a parked saga's step is settled by hand: its end and the announcement are one transaction", async () => {
   const [done, undone] = [await park("order_done"), await park("order_undone")];
-  const settled = await sagas.resolveSaga(
-    { ...named, sagaId: done, resolution: SagaResolution.STEP_DONE, why },
-    key(),
-  );
+  const stepDone = { ...named, sagaId: done, resolution: SagaResolution.STEP_DONE, why };
+  const elsewhere = sagas.resolveSaga({ ...stepDone, step: "weigh" }, key());
+  await expect(elsewhere).rejects.toMatchObject({ reason: "SAGA_NOT_PARKED", code: 9 });
+  const settled = await sagas.resolveSaga({ ...stepDone, step: "count" }, key());
   expect(settled.saga?.status).toBe(SagaStatus.COMPLETED);
   await sagas.resolveSaga({ ...named, sagaId: undone, resolution: SagaResolution.COMPENSATE, why }, key());
   await becomes(undone, SagaStatus.COMPENSATED);
-  const again = sagas.resolveSaga(
-    { ...named, sagaId: done, resolution: SagaResolution.STEP_DONE, why },
-    key(),
-  );
+  const again = sagas.resolveSaga(stepDone, key());
   await expect(again).rejects.toMatchObject({ reason: "SAGA_NOT_PARKED", code: 9 });
   expect(await actsOn(done)).toMatchObject([{ action: "ResolveSaga", operator: "user_operator", why }]);
 });

@@ -32,6 +32,22 @@ test("an adjustment that is repeated under one key counts once", async () => {
   expect((await shop.stockOf("KEY-1")).onHand).toBe(7);
 });
 
+test("an adjustment that is repeated 25 hours later counts once, and its key stands for no other", async () => {
+  const key = newId("key");
+  await adjust("KEY-2", 7, MovementReason.RECEIVED, key);
+  await adjust("KEY-2", -1, MovementReason.DAMAGED);
+  await shop.passADay();
+  const { stock } = await adjust("KEY-2", 7, MovementReason.RECEIVED, key);
+  expect(stock).toMatchObject({ sku: "KEY-2", onHand: 6 });
+  for (const [sku, quantity, why] of [
+    ["KEY-3", 7, MovementReason.RECEIVED],
+    ["KEY-2", 8, MovementReason.RECEIVED],
+    ["KEY-2", 7, MovementReason.COUNTED],
+  ] as const)
+    await expect(adjust(sku, quantity, why, key)).rejects.toEqual(reason("IDEMPOTENCY_KEY_REUSED"));
+  expect((await shop.clerk.listMovements({ sku: "KEY-2" })).movements).toHaveLength(2);
+});
+
 test("pieces that are set aside for an order cannot be taken away", async () => {
   await adjust("HELD-1", 10);
   await shop.reserve({ "HELD-1": 6 });

@@ -4,12 +4,14 @@ import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, query } from "#kit/service/handlers.ts";
 import { orderProgress, toOrderMessage } from "../messages.ts";
-import type { Order, RefundAccepted } from "../order.ts";
+import type { Order, Refund, RefundAccepted } from "../order.ts";
+import { type AskedRefund, checkSameRefund, keyReused } from "../order-key.ts";
 import { readView } from "../order-store.ts";
 import { acceptRefund, acceptReturn, refundNotFound, returnNotFound } from "../refund.ts";
+import { claimRefundKey } from "../refund-key-store.ts";
 import { fromMoney, toRefundMessage, toReturnMessage } from "../refund-messages.ts";
 import { toPaidBack, toReturnInput } from "../refund-sagas.ts";
-import { change, type OrdersParts, owned } from "./parts.ts";
+import { change, customerOf, type OrdersParts, owned } from "./parts.ts";
 
 const methods = OrdersService.method;
 
@@ -19,14 +21,17 @@ export const createReturn = (parts: OrdersParts) =>
     prepare: ({ orderId }, call) => readOwned(parts, orderId, call),
     async apply(tx, { orderId, lines, unsellable, note }, call) {
       const asked = { refundId: newId("return"), lines, unsellable, note };
-      const { order, refund } = await accept(parts, { tx, call, orderId }, (before) =>
-        acceptReturn(before, asked),
+      const { order, refund, isNew } = await accept(
+        parts,
+        { tx, call, orderId, kind: "return", asked },
+        (before) => acceptReturn(before, asked),
       );
-      parts.startSaga(tx, parts.sagas.return, {
-        subjectId: orderId,
-        correlationId: call.correlationId,
-        input: toReturnInput(order, refund),
-      });
+      if (isNew)
+        parts.startSaga(tx, parts.sagas.return, {
+          subjectId: orderId,
+          correlationId: call.correlationId,
+          input: toReturnInput(order, refund),
+        });
       return { return: toReturnMessage(order, refund) };
     },
   });
@@ -37,14 +42,17 @@ export const createRefund = (parts: OrdersParts) =>
     prepare: ({ orderId }, call) => readOwned(parts, orderId, call),
     async apply(tx, { orderId, lines, amount, note }, call) {
       const asked = { refundId: newId("refund"), lines, amount: amount && fromMoney(amount), note };
-      const { order, refund } = await accept(parts, { tx, call, orderId }, (before) =>
-        acceptRefund(before, asked),
+      const { order, refund, isNew } = await accept(
+        parts,
+        { tx, call, orderId, kind: "refund", asked },
+        (before) => acceptRefund(before, asked),
       );
-      parts.startSaga(tx, parts.sagas.refund, {
-        subjectId: orderId,
-        correlationId: call.correlationId,
-        input: toPaidBack(order, refund),
-      });
+      if (isNew)
+        parts.startSaga(tx, parts.sagas.refund, {
+          subjectId: orderId,
+          correlationId: call.correlationId,
+          input: toPaidBack(order, refund),
+        });
       return { refund: toRefundMessage(order, refund) };
     },
   });
@@ -79,15 +87,30 @@ export const listRefunds = (parts: OrdersParts) =>
     refunds: (await readOwned(parts, orderId, call)).refunds,
   }));
 
+interface Request {
+  readonly tx: Transaction;
+  readonly call: Call;
+  readonly orderId: string;
+  readonly kind: Refund["kind"];
+  readonly asked: AskedRefund & { readonly refundId: string };
+}
+
+/** Accepts what was asked for, unless its key stands for something already: then that, as it is now, has been asked for again. */
 async function accept(
   { watch }: OrdersParts,
-  { tx, call, orderId }: { tx: Transaction; call: Call; orderId: string },
+  { tx, call, orderId, kind, asked }: Request,
   decide: (order: Order) => RefundAccepted,
 ) {
-  const { order, event } = await change(tx, orderId, call, decide);
-  if (!event) throw new Error(`nothing was decided about ${orderId}`);
-  tx.afterCommit(() => watch.publish(orderProgress(order)));
-  return { order, refund: event.refund };
+  const key = { requestedBy: customerOf(call), kind, key: call.idempotencyKey ?? "" };
+  const standing = await claimRefundKey(tx, key, { orderId, refundId: asked.refundId });
+  if (standing.orderId !== orderId) throw keyReused();
+  const isNew = standing.refundId === asked.refundId;
+  const { order } = await change(tx, orderId, call, (before) => (isNew ? decide(before) : undefined));
+  const refund = order.refunds.find(({ refundId }) => refundId === standing.refundId);
+  if (!refund) throw new Error(`a key of ${key.requestedBy} leads to no ${kind} of ${orderId}`);
+  if (isNew) tx.afterCommit(() => watch.publish(orderProgress(order)));
+  else checkSameRefund(refund, asked);
+  return { order, refund, isNew };
 }
 
 async function readOwned({ db }: OrdersParts, orderId: string, call: Call) {

@@ -7,6 +7,7 @@ import {
   aWish,
   buy,
   type Customer,
+  passADay,
   place,
   publishedOf,
   read,
@@ -141,7 +142,7 @@ describe("a confirmed order that is cancelled", () => {
     expect(await stockOf(goods)).toEqual({ onHand: 5, reserved: 0 });
   });
 
-  test("twice ends once: with the same key, with another, and after its end", async () => {
+  test("twice ends once: with the same key, with another, after its end, and 25 hours later", async () => {
     const goods = await shop.sell({ pieces: 5 });
     const customer = aCustomer(service);
     const { orderId } = await buy(customer, aWish(goods.productId));
@@ -156,6 +157,8 @@ describe("a confirmed order that is cancelled", () => {
       expect([OrderStatus.CANCELLING, OrderStatus.CANCELLED]).toContain(status);
     await ended(customer, orderId, OrderStatus.CANCELLED);
     expect((await cancel(customer, orderId)).status).toBe(OrderStatus.CANCELLED);
+    await passADay(service);
+    expect((await cancel(customer, orderId, key)).status).toBe(OrderStatus.CANCELLED);
     expect((await outsideDid(orderId)).processor).toEqual(["authorized", "captured", "refunded"]);
     expect(await stockOf(goods)).toEqual({ onHand: 5, reserved: 0 });
   });

@@ -8,6 +8,7 @@ import {
   aWish,
   buy,
   type Customer,
+  passADay,
   publishedOf,
   read,
   startOrders,
@@ -62,8 +63,8 @@ const giveBack = (
     key,
   );
 
-const payBack = ({ orderId }: Bought, amountMinor: bigint, currencyCode = "EUR") =>
-  staff.createRefund({ orderId, amount: { currencyCode, amountMinor }, note: "sorry" }, freshKey());
+const payBack = ({ orderId }: Bought, amountMinor: bigint, { currencyCode = "EUR", key = freshKey() } = {}) =>
+  staff.createRefund({ orderId, amount: { currencyCode, amountMinor }, note: "sorry" }, key);
 
 const settled = ({ customer, orderId }: Bought): Promise<Order> =>
   eventually(async () => {
@@ -139,14 +140,21 @@ describe("a return", () => {
     expect(await onHand(order.goods)).toBe(7);
   });
 
-  test("under the same key is one return, also when both are asked for at once", async () => {
+  test("under the same key is one return: asked for twice at once, and 25 hours later; never another one", async () => {
     const order = await bought();
     const key = freshKey();
-    const answers = await Promise.all([
-      giveBack(order, order.customer, 1, { key }),
-      giveBack(order, order.customer, 1, { key }),
-    ]);
-    expect(new Set(answers.map((answer) => answer.return?.returnId)).size).toBe(1);
+    const again = () => giveBack(order, order.customer, 1, { key });
+    const [first, second] = await Promise.all([again(), again()]);
+    expect(first).toEqual(second);
+    await settled(order);
+    await passADay(service);
+    expect((await again()).return).toEqual({ ...first.return, status: RefundStatus.COMPLETED });
+    const others = [
+      giveBack(order, order.customer, 2, { key }),
+      giveBack(order, order.customer, 1, { key, unsellable: true }),
+    ];
+    for (const other of await Promise.allSettled(others))
+      expect(other).toMatchObject({ reason: { reason: "IDEMPOTENCY_KEY_REUSED" } });
     expect((await settled(order)).returns).toHaveLength(1);
     expect(await refundsOf(order)).toEqual([Number(priceMinor)]);
     expect(await onHand(order.goods)).toBe(8);
@@ -178,7 +186,9 @@ describe("a refund without a return", () => {
     await payBack(order, 500n);
     const refused = { reason: "REFUND_EXCEEDS_PAYMENT", metadata: { left_minor: "4987" } };
     await expect(payBack(order, 4_988n)).rejects.toMatchObject(refused);
-    await expect(payBack(order, 1n, "USD")).rejects.toMatchObject({ reason: "REFUND_CURRENCY_MISMATCH" });
+    await expect(payBack(order, 1n, { currencyCode: "USD" })).rejects.toMatchObject({
+      reason: "REFUND_CURRENCY_MISMATCH",
+    });
     const after = await settled(order);
     expect(after).toMatchObject({ status: OrderStatus.CONFIRMED, refunded: { amountMinor: 1_500n } });
     expect((await refundsOf(order)).sort()).toEqual([1_000, 500]);
@@ -188,6 +198,21 @@ describe("a refund without a return", () => {
     expect(refunds).toEqual(after.refunds);
     const refundId = refunds[1]?.refundId ?? "";
     expect((await customer.getRefund({ orderId, refundId })).refund).toEqual(refunds[1]);
+  });
+
+  test("under the same key is one refund 25 hours later too, and of no other order", async () => {
+    const [order, another] = [await bought(), await bought()];
+    const key = freshKey();
+    const first = await payBack(order, 100n, { key });
+    await settled(order);
+    await passADay(service);
+    const late = await payBack(order, 100n, { key });
+    expect(late.refund).toEqual({ ...first.refund, status: RefundStatus.COMPLETED });
+    const others = [payBack(order, 101n, { key }), payBack(another, 100n, { key })];
+    for (const other of await Promise.allSettled(others))
+      expect(other).toMatchObject({ reason: { reason: "IDEMPOTENCY_KEY_REUSED" } });
+    expect(await refundsOf(order)).toEqual([100]);
+    expect(await refundsOf(another)).toEqual([]);
   });
 
   test("of pieces pays them back and leaves them with the customer", async () => {

@@ -55,7 +55,7 @@ export const ErrorReason = {
   SAGA_NOT_FOUND: 4,
 
   /**
-   * The saga is not parked, so there is nothing for an operator to decide.
+   * The saga is not parked, or not at the step that was looked at, so there is nothing for an operator to decide.
    *
    * @generated from enum value: ERROR_REASON_SAGA_NOT_PARKED = 5;
    */
