@@ -59,7 +59,7 @@ export interface Edge {
   readonly routes: readonly Route[];
   /** Opens the port; throws an Error when it is taken or a TLS file cannot be read. */
   listen(address: ListenAddress): Promise<{ readonly port: number }>;
-  /** Takes no more connections and waits for requests in flight, at most `limits.drainTimeoutMs`. */
+  /** After `limits.drainLingerMs` takes no more connections, and waits for requests in flight, at most `limits.drainTimeoutMs`. */
   drain(): Promise<void>;
   /** Ends every connection, to callers and to backends. */
   close(): Promise<void>;
@@ -108,7 +108,7 @@ function assemble(runtime: Runtime, upstreams: ReadonlyMap<string, Upstream>): E
     },
     async drain() {
       runtime.state.draining = true;
-      await Promise.all(listeners.map((listener) => listener.drain(runtime.limits.drainTimeoutMs)));
+      await Promise.all(listeners.map((listener) => listener.drain(runtime.limits)));
     },
     async close() {
       await Promise.all(listeners.map((listener) => listener.close()));

@@ -17,5 +17,7 @@ export const defaultLimits: EdgeLimits = {
   maxConcurrentStreams: 100,
   maxInFlightPerBackend: 10_000,
   maxSessionsPerBackend: 16,
+  // Where nobody sends new callers elsewhere meanwhile, waiting is of no use.
+  drainLingerMs: 0,
   drainTimeoutMs: 10_000,
 };

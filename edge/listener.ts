@@ -23,8 +23,8 @@ export interface Handlers {
 /** One open port. */
 export interface Listener {
   readonly port: number;
-  /** Takes no more connections, lets requests in flight end, and resolves when all have or `timeoutMs` is over. */
-  drain(timeoutMs: number): Promise<void>;
+  /** Sends callers away, then takes no more connections, lets requests in flight end, and resolves when all have or time is over. */
+  drain(limits: Pick<EdgeLimits, "drainLingerMs" | "drainTimeoutMs">): Promise<void>;
   /** Closes every connection now. */
   close(): Promise<void>;
 }
@@ -64,7 +64,10 @@ export async function startListener(
   const port = (server.address() as net.AddressInfo).port;
   return {
     port,
-    drain: (timeoutMs) => drain(server, http1, sessions, sockets, timeoutMs),
+    async drain({ drainLingerMs, drainTimeoutMs }) {
+      if (drainLingerMs > 0) await sendAway(sessions, drainLingerMs);
+      await drain(server, http1, sessions, sockets, drainTimeoutMs);
+    },
     close: async () => {
       const closed = closeServer(server);
       secure?.stop();
@@ -189,6 +192,14 @@ function listen(server: net.Server, { host, port }: { host: string; port: number
       resolve();
     });
   });
+}
+
+/** The largest stream id there is: HTTP/2 callers open no more streams, and none that is on its way is turned away. */
+const anyStream = 2 ** 31 - 1;
+
+function sendAway(sessions: Set<ServerHttp2Session>, lingerMs: number): Promise<void> {
+  for (const session of sessions) session.goaway(http2.constants.NGHTTP2_NO_ERROR, anyStream);
+  return new Promise((resolve) => setTimeout(resolve, lingerMs));
 }
 
 async function drain(

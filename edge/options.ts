@@ -197,7 +197,12 @@ export interface EdgeLimits {
   /** Calls in flight to one backend; more are refused as overloaded. */
   readonly maxInFlightPerBackend: number;
   readonly maxSessionsPerBackend: number;
-  /** How long `drain` waits for calls in flight. */
+  /**
+   * For so long `drain` first goes on taking connections and requests, and tells each caller to come back over another connection:
+   * who sends on one that is being closed gets no answer.
+   */
+  readonly drainLingerMs: number;
+  /** How long `drain` then waits for calls in flight. */
   readonly drainTimeoutMs: number;
 }
 

@@ -301,6 +301,31 @@ test("draining ends idle connections, lets calls end and takes no more", async (
   await test.stop();
 });
 
+test("an edge that lingers serves whoever comes meanwhile, and sends each to another connection", async () => {
+  const test = await startTestEdge({ limits: { ...options.limits, drainLingerMs: 1_000 } });
+  const kept = net.connect(test.port, "127.0.0.1");
+  let heard = "";
+  kept.on("data", (bytes) => (heard += bytes));
+  const keptClosed = new Promise((resolve) => kept.once("close", resolve));
+  const ask = () => kept.write("GET /v1/books/a HTTP/1.1\r\nhost: a\r\n\r\n");
+  const answers = () => heard.match(/HTTP\/1.1 200/g)?.length ?? 0;
+  ask();
+  await eventually(() => answers() === 1);
+  const session = http2.connect(`http://127.0.0.1:${test.port}`);
+  const sentAway = new Promise((resolve) => session.once("goaway", (...told) => resolve(told.slice(0, 2))));
+  const first = session.request({ ":path": "/v1/books/a" }).resume();
+  await new Promise((resolve) => first.once("end", resolve));
+  const drained = test.edge.drain();
+  expect(await sentAway).toEqual([http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1]);
+  ask();
+  await eventually(() => answers() === 2);
+  expect(heard.toLowerCase()).toContain("connection: close");
+  expect((await sendRaw(test.port, { target: "/v1/books/a" })).status).toBe(200);
+  await Promise.all([drained, keptClosed]);
+  await expect(sendRaw(test.port, { target: "/v1/books/a" })).rejects.toThrow();
+  await test.stop();
+});
+
 test("draining does not wait for connections that have never sent anything", async () => {
   const test = await startTestEdge({ limits: { headersTimeoutMs: 20_000, drainTimeoutMs: 20_000 } });
   const silent = net.connect(test.port, "127.0.0.1");

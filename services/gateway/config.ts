@@ -10,6 +10,11 @@ export interface GatewayConfig extends ProcessConfig {
   readonly rateLimitPerSecond: number;
   /** RATE_LIMIT_BURST, default 100: requests of one caller at once. */
   readonly rateLimitBurst: number;
+  /**
+   * DRAIN_LINGER_MS, default 0: for so long a gateway that is told to end goes on serving, sending callers to other connections.
+   * Above the time that clients keep an idle connection, a rollout fails no request.
+   */
+  readonly drainLingerMs: number;
 }
 
 const backendNames = ["catalog", "inventory", "orders", "payments", "shipping"] as const;
@@ -29,6 +34,7 @@ export function readConfig(env: Environment): Readonly<GatewayConfig> {
       .split(",")
       .filter((origin) => origin !== ""),
     rateLimitPerSecond: reader.integer("RATE_LIMIT_PER_SECOND", { default: 50, min: 1, max: 1_000_000 }),
+    drainLingerMs: reader.integer("DRAIN_LINGER_MS", { default: 0, min: 0, max: 600_000 }),
     rateLimitBurst: reader.integer("RATE_LIMIT_BURST", { default: 100, min: 1, max: 1_000_000 }),
   });
 }

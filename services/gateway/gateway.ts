@@ -77,7 +77,7 @@ export function createGatewayEdge(config: GatewayConfig, { rateLimit, log, metri
       requestHeaders: ["idempotency-key", "x-correlation-id"],
       exposedHeaders: ["x-correlation-id", "idempotent-replayed", "retry-after"],
     },
-    limits: { drainTimeoutMs: config.drainTimeoutMs },
+    limits: { drainLingerMs: config.drainLingerMs, drainTimeoutMs: config.drainTimeoutMs },
   });
 }
 
