@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import type { Readable, Transform } from "node:stream";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { badRequest, EdgeError } from "./edge-error.ts";
@@ -15,6 +16,14 @@ const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ["br", promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress)],
   ["deflate", promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate)],
   ["zstd", promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress)],
+]);
+
+const transforms: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ["gzip", zlib.createGunzip],
+  ["x-gzip", zlib.createGunzip],
+  ["br", zlib.createBrotliDecompress],
+  ["deflate", zlib.createInflate],
+  ["zstd", zlib.createZstdDecompress],
 ]);
 
 /** Refuses a body for its size (X4). */
@@ -70,6 +79,30 @@ export async function decodeBody(encoding: string, bytes: Buffer, maxBytes: numb
   if (names.length > 2 || names.some((name) => !decoders.has(name))) throw unsupportedEncoding(encoding);
   for (const name of names.reverse()) decoded = await undo(name, decoded, maxBytes);
   return decoded;
+}
+
+/** Undoes Content-Encoding as bytes arrive; throws an {@link EdgeError} (415), and reports what turns out to be broken. */
+export function decodingStream(
+  request: Readable,
+  encoding: string | undefined,
+  onBroken: (error: EdgeError) => void,
+): Readable {
+  return encodingsOf(encoding ?? "").reduce((source: Readable, name) => {
+    const decoder = transforms.get(name)?.() as Transform;
+    decoder.on("error", () => onBroken(badRequest("INVALID_ENCODING", `the body is not ${name}`)));
+    return source.pipe(decoder);
+  }, request);
+}
+
+/** The encodings to undo, outermost first. */
+function encodingsOf(header: string): string[] {
+  const names = header
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "identity" && name !== "");
+  if (names.length > 2 || names.some((name) => !decoders.has(name))) throw unsupportedEncoding(header);
+  return names.reverse();
 }
 
 async function undo(name: string, bytes: Buffer, maxBytes: number): Promise<Buffer> {

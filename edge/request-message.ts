@@ -116,13 +116,23 @@ function bodyText(body: Buffer): string {
 }
 
 const jsonType = /^application\/(?:json|[-\w.]+\+json)\s*(?:;|$)/i;
+const jsonStreamType = /^application\/(?:json|[-\w.]+\+json|x-ndjson|ndjson|x-jsonlines|jsonl)\s*(?:;|$)/i;
 const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i;
 
-/** A body without a type is taken as JSON; any other type but JSON in UTF-8 is refused (B9). */
+/** A body without a type is taken as JSON; any other type but JSON in UTF-8 is refused (B9, 415). */
 function checkJsonType(contentType: string | undefined): void {
-  if (contentType === undefined || contentType === "" || contentType === "application/json") return;
+  if (contentType !== "application/json") checkType(contentType, jsonType);
+}
+
+/** The same for a caller's stream, which may call itself lines of JSON. */
+export function checkJsonStreamType(contentType: string | undefined): void {
+  checkType(contentType, jsonStreamType);
+}
+
+function checkType(contentType: string | undefined, admitted: RegExp): void {
+  if (contentType === undefined || contentType === "") return;
   const set = charset.exec(contentType)?.[1]?.toLowerCase();
-  if (jsonType.test(contentType) && (set === undefined || set === "utf-8" || set === "utf8")) return;
+  if (admitted.test(contentType) && (set === undefined || set === "utf-8" || set === "utf8")) return;
   throw new EdgeError({
     code: Code.INVALID_ARGUMENT,
     httpStatus: 415,

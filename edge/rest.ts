@@ -1,19 +1,17 @@
-import type { DescMethod } from "@bufbuild/protobuf";
 import { sendAnswer, sendProblem } from "./answer.ts";
 import { destinationOf } from "./backend-choice.ts";
 import type { Call } from "./call.ts";
-import { timeoutOf } from "./deadline.ts";
+import { CallerStream } from "./caller-stream.ts";
 import { serveDocument } from "./document.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { Code } from "./grpc-code.ts";
 import type { Match } from "./matcher.ts";
 import { decodeBody, readBody } from "./request-body.ts";
 import { encodeRequest } from "./request-message.ts";
+import { callRequestFor, responderFor } from "./rest-call.ts";
 import type { RestContext } from "./rest-context.ts";
 import type { RestRoute } from "./route-table.ts";
-import { backendMetadata } from "./runtime.ts";
-import { streamResponder } from "./stream-response.ts";
-import { unaryResponder } from "./unary-response.ts";
+import { isClientStream } from "./rules.ts";
 
 /** Serves a request that is neither gRPC nor Connect: routes it, or answers 404, 405 or OPTIONS (M11, M12). */
 export function serveRest(context: RestContext): void {
@@ -56,11 +54,6 @@ function answerUnmatched(context: RestContext, path: string): void {
   sendProblem(runtime, exchange, response, error);
 }
 
-/** A caller's stream is, over REST, its one message. */
-function answersInStream({ methodKind }: DescMethod): boolean {
-  return methodKind === "server_streaming" || methodKind === "bidi_streaming";
-}
-
 /** One routed request: admission and body side by side, then the call, then the answer. */
 class RestCall {
   readonly #context: RestContext;
@@ -69,7 +62,7 @@ class RestCall {
   #admitted = false;
   #body: Buffer | undefined;
   #over = false;
-  #call: Call | undefined;
+  #call: Pick<Call, "cancel"> | undefined;
 
   constructor(context: RestContext, match: Match<RestRoute>, query: string) {
     this.#context = context;
@@ -84,7 +77,7 @@ class RestCall {
     response.on("close", () => this.#onClose());
     try {
       const pending = runtime.options.admit?.(call);
-      if (pending === undefined) this.#admitted = true;
+      if (pending === undefined) this.#onAdmitted();
       else
         pending.then(
           () => this.#onAdmitted(),
@@ -94,7 +87,13 @@ class RestCall {
       this.#refuse(error);
       return;
     }
-    this.#read();
+    if (!this.#streams()) this.#read();
+  }
+
+  /** Whether the body is a stream of messages, which only flows once the caller is admitted. */
+  #streams(): boolean {
+    const { method, shape } = this.#match.entry;
+    return isClientStream(method) && shape.body !== undefined;
   }
 
   #read(): void {
@@ -119,7 +118,8 @@ class RestCall {
 
   #onAdmitted(): void {
     this.#admitted = true;
-    if (this.#body !== undefined) this.#send(this.#body);
+    if (this.#streams()) this.#stream();
+    else if (this.#body !== undefined) this.#send(this.#body);
   }
 
   #onBody(error: EdgeError | undefined, bytes: Buffer): void {
@@ -128,11 +128,21 @@ class RestCall {
     else this.#body = bytes;
   }
 
+  #stream(): void {
+    if (this.#over) return;
+    const stream = new CallerStream(this.#context, this.#match, this.#query);
+    this.#call = stream;
+    try {
+      stream.start();
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
   #send(body: Buffer): void {
     if (this.#over) return;
-    const { exchange, request, runtime } = this.#context;
+    const { request, runtime } = this.#context;
     const { entry, segments } = this.#match;
-    const { method, path, policy, destination } = entry.procedure;
     try {
       const contentType = request.headers["content-type"];
       const message = encodeRequest(
@@ -140,27 +150,11 @@ class RestCall {
         { segments, query: this.#query, contentType, body },
         runtime.reading,
       );
-      const timeoutMs = timeoutOf(
-        exchange.header("grpc-timeout"),
-        exchange.header("connect-timeout-ms"),
-        policy.maxTimeoutMs,
-      );
-      const upstream = destinationOf(destination, message);
-      const responder = answersInStream(method)
-        ? streamResponder(this.#context, entry)
-        : unaryResponder(this.#context, entry);
-      this.#call = upstream.call(
-        {
-          path,
-          metadata: backendMetadata(runtime, exchange),
-          message,
-          timeoutMs,
-          maxResponseBytes: runtime.limits.maxResponseBytes,
-          retryable: policy.retryable,
-        },
-        responder,
-      );
-      responder.started(this.#call);
+      const callee = destinationOf(entry.procedure.destination, message);
+      const responder = responderFor(this.#context, entry);
+      const call = callee.call(callRequestFor(this.#context, entry, message), responder);
+      this.#call = call;
+      responder.started(call);
     } catch (error) {
       this.#refuse(error);
     }

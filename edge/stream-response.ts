@@ -3,51 +3,16 @@ import type { Call, Outcome } from "./call.ts";
 import { type EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import { Code } from "./grpc-code.ts";
-import type { Problem } from "./options.ts";
 import type { RestContext } from "./rest-context.ts";
 import type { RestRoute } from "./route-table.ts";
 import { answerHeadersFrom } from "./runtime.ts";
+import { type Framing, framingFor, rawFraming } from "./stream-framing.ts";
 import type { Responder } from "./unary-response.ts";
-
-/** How a stream of messages is written as one HTTP body. */
-interface Framing {
-  readonly contentType: string;
-  message(bytes: Buffer): Buffer | string;
-  error(problem: Problem): string;
-  /** Written while nothing else is; undefined for framings that have no such thing. */
-  readonly heartbeat: string | undefined;
-}
-
-const ndjson: Framing = {
-  contentType: "application/x-ndjson",
-  message: (bytes) => `${bytes}\n`,
-  error: (problem) => `${JSON.stringify({ error: problem })}\n`,
-  heartbeat: undefined,
-};
-
-const events: Framing = {
-  contentType: "text/event-stream",
-  message: (bytes) => `data: ${bytes}\n\n`,
-  error: (problem) => `event: error\ndata: ${JSON.stringify(problem)}\n\n`,
-  heartbeat: ": \n\n",
-};
-
-/** HttpBody streams are concatenated (R7); a failure inside one can only cut the body off. */
-const raw: Framing = {
-  contentType: "application/octet-stream",
-  message: (bytes) => bytes,
-  error: () => "",
-  heartbeat: undefined,
-};
 
 /** Answers a server stream in the framing that Accept asks for (R6). */
 export function streamResponder(context: RestContext, route: RestRoute): Responder {
-  return new StreamResponder(context, route, framingFor(context, route));
-}
-
-function framingFor({ exchange }: RestContext, route: RestRoute): Framing {
-  if (route.rawResponse) return raw;
-  return /\btext\/event-stream\b/i.test(exchange.header("accept") ?? "") ? events : ndjson;
+  const framing = route.rawResponse ? rawFraming : framingFor(context.exchange.header("accept"));
+  return new StreamResponder(context, route, framing);
 }
 
 class StreamResponder implements Responder {
@@ -57,6 +22,7 @@ class StreamResponder implements Responder {
   #call: Call | undefined;
   #headers: Record<string, string> | undefined;
   #started = false;
+  #first = true;
   #over = false;
   #heartbeat: NodeJS.Timeout | undefined;
 
@@ -82,10 +48,11 @@ class StreamResponder implements Responder {
     try {
       const { bytes, contentType } = this.#route.encode(message);
       this.#open(contentType);
-      this.#write(this.#framing.message(bytes));
+      this.#write(this.#framing.message(bytes, this.#first));
+      this.#first = false;
     } catch (error) {
       this.#call?.cancel();
-      this.#fail(toEdgeError(error));
+      this.fail(toEdgeError(error));
     }
   }
 
@@ -93,17 +60,19 @@ class StreamResponder implements Responder {
     clearInterval(this.#heartbeat);
     if (outcome.failure === "cancelled" || this.#over) return;
     if (outcome.code !== Code.OK) {
-      this.#fail(errorOfOutcome(outcome));
+      this.fail(errorOfOutcome(outcome));
       return;
     }
-    this.#over = true;
     const { exchange, response } = this.#context;
     this.#open(this.#framing.contentType);
-    response.end();
+    if (this.#over) return;
+    this.#over = true;
+    response.end(this.#framing.closing);
     exchange.settle(this.#route.procedure.policy.httpStatus, Code.OK);
   }
 
-  #fail(error: EdgeError): void {
+  fail(error: EdgeError): void {
+    if (this.#over) return;
     this.#over = true;
     clearInterval(this.#heartbeat);
     const { exchange, response, runtime } = this.#context;
@@ -111,13 +80,13 @@ class StreamResponder implements Responder {
       sendProblem(runtime, exchange, response, error);
       return;
     }
-    if (this.#framing === raw) cutOff(response);
-    else response.end(this.#framing.error(problemFor(runtime, exchange, error)));
+    if (this.#framing === rawFraming) cutOff(response);
+    else response.end(this.#framing.error(problemFor(runtime, exchange, error), this.#first));
     exchange.settle(this.#route.procedure.policy.httpStatus, error.code, error);
   }
 
   #beat(): void {
-    if (this.#framing === raw) return;
+    if (this.#framing === rawFraming) return;
     this.#open(this.#framing.contentType);
     if (this.#framing.heartbeat !== undefined) this.#write(this.#framing.heartbeat);
   }
@@ -127,7 +96,7 @@ class StreamResponder implements Responder {
     this.#started = true;
     const { exchange, response, runtime } = this.#context;
     writeHead(runtime, response, this.#route.procedure.policy.httpStatus, {
-      "content-type": this.#framing === raw ? contentType : this.#framing.contentType,
+      "content-type": this.#framing === rawFraming ? contentType : this.#framing.contentType,
       "cache-control": "no-store",
       // Tells buffering proxies to pass each event on at once.
       "x-accel-buffering": "no",
@@ -140,7 +109,9 @@ class StreamResponder implements Responder {
       response.end();
       this.#call?.cancel();
       exchange.settle(this.#route.procedure.policy.httpStatus, Code.OK);
+      return;
     }
+    if (this.#framing.opening !== "") this.#write(this.#framing.opening);
   }
 
   #write(chunk: Buffer | string): void {

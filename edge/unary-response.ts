@@ -1,6 +1,6 @@
 import { sendAnswer, sendProblem } from "./answer.ts";
 import { type Call, type CallListener, failed, type Outcome } from "./call.ts";
-import { toEdgeError } from "./edge-error.ts";
+import { type EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import { Code } from "./grpc-code.ts";
 import type { RestContext } from "./rest-context.ts";
@@ -11,6 +11,8 @@ import { answerHeadersFrom } from "./runtime.ts";
 export interface Responder extends CallListener {
   /** Gives it the call it listens to, before anything arrives. */
   started(call: Call): void;
+  /** Ends the answer with an error of the edge's own, in whatever form is left. */
+  fail(error: EdgeError): void;
 }
 
 /** Answers a unary call: one message and OK, or a problem. */
@@ -19,6 +21,7 @@ export function unaryResponder(context: RestContext, route: RestRoute): Responde
   let messages = 0;
   return {
     started: () => undefined,
+    fail: (error) => sendProblem(context.runtime, context.exchange, context.response, error),
     onMessage(bytes) {
       message = bytes;
       messages++;

@@ -1,6 +1,7 @@
 import {
   create,
   type DescMethod,
+  type DescService,
   fromBinary,
   type Message,
   type MessageShape,
@@ -209,21 +210,26 @@ function handlerOf(method: DescMethod, facts: BackendFacts): grpc.UntypedHandleC
   }
 }
 
-/** The test service as grpc-js defines services, for backends and clients. */
-export const libraryDefinition: grpc.ServiceDefinition = Object.fromEntries(
-  LibraryService.methods.map((method) => [
-    method.name,
-    {
-      path: `/${LibraryService.typeName}/${method.name}`,
-      requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
-      responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
-      requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
-      requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
-      responseSerialize: (message: Message) => Buffer.from(toBinary(method.output, message)),
-      responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
-    },
-  ]),
-);
+/** A service as grpc-js defines services, for backends and clients. */
+export function definitionOf(service: DescService): grpc.ServiceDefinition {
+  return Object.fromEntries(
+    service.methods.map((method) => [
+      method.name,
+      {
+        path: `/${service.typeName}/${method.name}`,
+        requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+        responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+        requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
+        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+        responseSerialize: (message: Message) => Buffer.from(toBinary(method.output, message)),
+        responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+      },
+    ]),
+  );
+}
+
+/** The test service as grpc-js defines services. */
+export const libraryDefinition: grpc.ServiceDefinition = definitionOf(LibraryService);
 
 /** How a backend differs from the plain one. */
 export interface BackendOptions {

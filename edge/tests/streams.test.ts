@@ -126,6 +126,38 @@ test("the route's deadline ends a stream with the problem", async () => {
   await eventually(() => shop.backend.facts.open === 0);
 });
 
+const array = { accept: "application/json" };
+
+test("Accept asks for one JSON array", async () => {
+  const answer = await sendRaw(shop.port, { target: "/v1/shelves/top/notes:follow?count=3", headers: array });
+  expect(answer.headers["content-type"]).toBe("application/json");
+  expect((JSON.parse(answer.body) as { text: string }[]).map(({ text }) => text)).toEqual([
+    "note 0",
+    "note 1",
+    "note 2",
+  ]);
+  const none = await sendRaw(shop.port, { target: "/v1/shelves/top/notes:follow", headers: array });
+  expect(none.body).toBe("[]");
+});
+
+test("an array whose stream fails later ends with the problem as its last element", async () => {
+  const target = "/v1/shelves/top/notes:follow?count=1&failWith=5";
+  const answer = await sendRaw(shop.port, { target, headers: array });
+  expect(JSON.parse(answer.body)).toMatchObject([{ text: "note 0" }, { error: { status: 404 } }]);
+});
+
+test("an idle array stays JSON while it is kept alive", async () => {
+  const answer = await open("/v1/shelves/top/notes:follow?count=1&stayOpen=true", array);
+  const text = await readUntil(answer, (so) => so.split("\n").length > 3);
+  expect(JSON.parse(`${text}]`)).toMatchObject([{ text: "note 0" }]);
+  answer.destroy();
+});
+
+test("one field of each message can be the stream", async () => {
+  const answer = await sendRaw(shop.port, { target: "/v1/shelves/top/notes:texts?count=2" });
+  expect(answer.body).toBe('"note 0"\n"note 1"\n');
+});
+
 test("HEAD of a stream sends its headers and calls it off", async () => {
   const answer = await sendRaw(shop.port, {
     method: "HEAD",

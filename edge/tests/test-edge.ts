@@ -1,21 +1,33 @@
 import { createRegistry } from "@bufbuild/protobuf";
 import { createEdge, type Edge, type EdgeOptions } from "#edge/edge.ts";
+import { KindsService } from "#gen/edge/testing/v1/kinds_pb.ts";
+import { LegacyService, note } from "#gen/edge/testing/v1/legacy_pb.ts";
 import { AuthorSchema, LibraryService } from "#gen/edge/testing/v1/library_pb.ts";
+import { StreamsService } from "#gen/edge/testing/v1/streams_pb.ts";
 import { type Backend, startBackend } from "./backend.ts";
+import { addEcho, addStreams, type OpenStreams } from "./stream-backend.ts";
 
 /** An edge before a backend, for one test file. */
 export interface TestEdge {
   readonly edge: Edge;
   readonly port: number;
   readonly backend: Backend;
+  readonly streams: OpenStreams;
   stop(): Promise<void>;
 }
 
-/** Starts the test contract behind an edge on free ports. */
+/** Starts the test contracts behind an edge on free ports. */
 export async function startTestEdge(options: Partial<EdgeOptions> = {}): Promise<TestEdge> {
-  const backend = await startBackend();
+  let streams: OpenStreams = new Set();
+  const backend = await startBackend({
+    extend(server) {
+      streams = addStreams(server);
+      addEcho(server, KindsService);
+      addEcho(server, LegacyService);
+    },
+  });
   const edge = createEdge({
-    registry: createRegistry(LibraryService, AuthorSchema),
+    registry: createRegistry(LibraryService, KindsService, LegacyService, StreamsService, AuthorSchema, note),
     backendFor: () => ({ address: `http://127.0.0.1:${backend.port}` }),
     policyFor: (method) => (method.name === "HiddenCall" ? { exposed: false } : {}),
     ...options,
@@ -25,6 +37,7 @@ export async function startTestEdge(options: Partial<EdgeOptions> = {}): Promise
     edge,
     port,
     backend,
+    streams,
     async stop() {
       await edge.close();
       backend.kill();
