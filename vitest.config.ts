@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 // Tests beside the code touch nothing outside their process; those in a `tests` folder have real servers; journeys start
 // the whole shop. Names tell them apart, so that `npm run test:unit` stays a matter of seconds.
-const integration = ["{kit,services,edge,tools,sandboxes,chaos}/**/tests/**/*.test.ts"];
+const integration = ["{kit,services,edge,tools,sandboxes,chaos,deploy}/**/tests/**/*.test.ts"];
 const exclude = ["**/node_modules/**", "**/.souk/**"];
 
 export default defineConfig({
@@ -11,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{kit,services,edge,tools,sandboxes,docs,bench,chaos}/**/*.test.ts"],
+          include: ["{kit,services,edge,tools,sandboxes,docs,bench,chaos,deploy}/**/*.test.ts"],
           exclude: [...exclude, ...integration, "chaos/matrix/matrix.test.ts"],
         },
       },

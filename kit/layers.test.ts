@@ -23,7 +23,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
     idempotency: ["forget"],
   },
   { saga: ["definition", "forget", "operations", "watch"], reconciliation: ["definition"] },
-  { service: ["handlers"] },
+  { service: ["calls", "handlers"] },
   { testing: ["announced", "foreign-events", "reconciling"] },
 ];
 

@@ -167,6 +167,10 @@ export interface ServiceConfig extends ProcessConfig {
   /** DATABASE_URL: the runtime role, which changes rows and no tables. */
   readonly databaseUrl: Secret;
   /**
+   * DATABASE_SESSION_URL: the same role past a pooler, for locks that last as long as their connection; default DATABASE_URL.
+   */
+  readonly databaseSessionUrl: Secret | undefined;
+  /**
    * DATABASE_OWNER_URL: the owner role, used for migrations at start only. Where it is not set, somebody else migrates (in a
    * cluster a Job does), and the service waits for that.
    */
@@ -219,6 +223,7 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
   return reader.check({
     ...processConfig(reader),
     databaseUrl: reader.secret("DATABASE_URL"),
+    databaseSessionUrl: reader.optionalSecret("DATABASE_SESSION_URL"),
     databaseOwnerUrl: reader.optionalSecret("DATABASE_OWNER_URL"),
     databasePoolSize: reader.integer("DATABASE_POOL_SIZE", { default: 10, min: 1, max: 200 }),
     natsUrl: reader.url("NATS_URL"),

@@ -49,6 +49,8 @@ export interface Session extends Queryable {
 /** How a database is reached and limited. */
 export interface DatabaseOptions {
   readonly url: string;
+  /** For sessions, where `url` leads to a pooler that lends connections for a transaction only; `url` by default. */
+  readonly sessionUrl?: string | undefined;
   readonly log: Logger;
   /** Connections at most; 16 by default: two cores' worth of Postgres has no use for more per service. */
   readonly maxConnections?: number;
@@ -86,7 +88,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     query: (what, values) => pooledQuery(pool, what, values),
     transaction: run(pool),
     sharedTransaction: createGroupCommit(run(shared), run(pool)),
-    session: () => openSession(options),
+    session: () => openSession({ ...options, url: options.sessionUrl ?? options.url }),
     close: async () => void (await Promise.all([pool.end(), shared.end()])),
   };
   return database;

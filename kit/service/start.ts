@@ -114,7 +114,8 @@ async function openDatabase<Config extends ServiceConfig>({ definition, config, 
   const { databaseUrl, databaseOwnerUrl } = config;
   if (databaseOwnerUrl) await migrateDatabase(definition, { databaseUrl, databaseOwnerUrl }, log);
   else await awaitMigrations({ url, streams: migrationStreams(definition), log });
-  const db = createDatabase({ url, maxConnections: config.databasePoolSize, log });
+  const sessionUrl = config.databaseSessionUrl?.reveal();
+  const db = createDatabase({ url, sessionUrl, maxConnections: config.databasePoolSize, log });
   stack.defer(() => db.close());
   return db;
 }

@@ -237,3 +237,15 @@ describe("a database", () => {
     return { db: limitedDb, [Symbol.asyncDispose]: () => limitedDb.close() };
   }
 });
+
+test("a session takes the way past a pooler, and nothing else does", async () => {
+  const { appUrl } = parts.database;
+  const sessionUrl = `${appUrl}?application_name=direct`;
+  const pooled = createDatabase({ url: `${appUrl}?application_name=pooled`, sessionUrl, log: parts.log });
+  const name = statement("test-application", `select current_setting('application_name') as name`);
+  const session = await pooled.session();
+  expect(await session.query(name)).toEqual([{ name: "direct" }]);
+  expect(await pooled.query(name)).toEqual([{ name: "pooled" }]);
+  await session.close();
+  await pooled.close();
+});
