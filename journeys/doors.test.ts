@@ -1,7 +1,15 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type DescMethod, fromBinary, getExtension, getOption } from "@bufbuild/protobuf";
+import {
+  type DescMethod,
+  fromBinary,
+  fromJson,
+  getExtension,
+  getOption,
+  type JsonValue,
+} from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { createClient, type Transport } from "@connectrpc/connect";
 import {
@@ -15,11 +23,13 @@ import { http as httpOption } from "#gen/google/api/annotations_pb.ts";
 import { Health } from "#gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServiceLevel } from "#gen/souk/commerce/v1/commerce_pb.ts";
+import { GatewayService, GetOrderDetailsResponseSchema, OrderPart } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { Audience, policy as policyOption } from "#gen/souk/options/v1/options_pb.ts";
 import { OrderStatus, OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { publicServices } from "../services/gateway/policy.ts";
 import { callGrpc, reflect, refusedGrpc } from "./grpc.ts";
-import { openShop, type Person, purchaseBody } from "./shop.ts";
+import { logPathOf } from "./processes.ts";
+import { buy, openShop, type Person, placeOrder, purchaseBody } from "./shop.ts";
 
 const shop = openShop();
 
@@ -53,6 +63,75 @@ test.each(transports)("an order placed by %s is followed by it to CONFIRMED", as
   expect(states.at(-1)?.status).toBe(OrderStatus.CONFIRMED);
   const read = await orders.getOrder({ orderId: order?.orderId ?? "" }, { headers });
   expect(read.order).toMatchObject({ status: OrderStatus.CONFIRMED, customerId: buyer.sub });
+});
+
+test("an order's details are the same through each door, and nobody else's", async () => {
+  const buyer = await shop().person();
+  const goods = await shop().sell(2);
+  const { orderId } = await buy(shop(), buyer, { goods });
+  const path = `/v1/orders/${orderId}/details`;
+  const { body } = await shop().rest("GET", path, { token: buyer.token });
+  const byRest = fromJson(GetOrderDetailsResponseSchema, body as JsonValue);
+  expect(byRest).toMatchObject({
+    order: { orderId, status: OrderStatus.CONFIRMED },
+    buyer: { customerId: buyer.sub, name: purchaseBody({ goods }).shippingAddress.name },
+    products: [{ productId: goods.productId }],
+    payment: { orderId, paymentId: byRest.order?.paymentId },
+    shipment: { orderId, shipmentId: byRest.order?.shipmentId },
+    missingParts: [],
+  });
+  const headers = headersOf(buyer);
+  for (const [, transportTo] of transports) {
+    const gateway = createClient(GatewayService, transportTo(shop().gatewayUrl));
+    expect(await gateway.getOrderDetails({ orderId }, { headers })).toEqual(byRest);
+  }
+  const target = { port: shop().processes.ports.gateway, headers };
+  expect(await callGrpc(target, GatewayService.method.getOrderDetails, { orderId })).toEqual(byRest);
+  const stranger = { ...target, headers: headersOf(await shop().person()) };
+  const refusal = callGrpc(stranger, GatewayService.method.getOrderDetails, { orderId });
+  await expect(refusal).rejects.toMatchObject({ code: status.NOT_FOUND });
+});
+
+test("a part of an order's details whose service does not answer is named, and the rest is answered in time", async () => {
+  const buyer = await shop().person();
+  const { orderId } = await buy(shop(), buyer, { goods: await shop().sell(2) });
+  const payments = shop().processes.byName.get("payments")?.pid ?? 0;
+  process.kill(payments, "SIGSTOP");
+  const asking = shop().rest("GET", `/v1/orders/${orderId}/details`, { token: buyer.token });
+  const { status: answered, body } = await asking.finally(() => process.kill(payments, "SIGCONT"));
+  expect(answered).toBe(200);
+  const { payment, missingParts, ...rest } = fromJson(GetOrderDetailsResponseSchema, body as JsonValue);
+  expect(payment).toBeUndefined();
+  expect(missingParts).toMatchObject([
+    { part: OrderPart.PAYMENT, id: rest.order?.paymentId, reason: "DEADLINE_EXCEEDED" },
+  ]);
+  expect([rest.products.length, rest.shipment?.orderId]).toEqual([1, orderId]);
+});
+
+test("who cannot send a token follows an order by a ticket, which is good for that order only", async () => {
+  const buyer = await shop().person();
+  const goods = await shop().sell(2);
+  const [first, other] = [
+    await placeOrder(shop(), buyer, { goods }),
+    await placeOrder(shop(), buyer, { goods }),
+  ];
+  const path = `/v1/orders/${first.orderId}:watchTicket`;
+  type Reply = { ticket: string; expiresAt: string };
+  const made = await shop().rest<Reply>("POST", path, { token: buyer.token, body: {} });
+  expect(made.status).toBe(200);
+  const { ticket, expiresAt } = made.body;
+  expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(30_000);
+  const watch = (orderId: string) =>
+    shop().rest("GET", `/v1/orders/${orderId}:watch?ticket=${ticket}`, {
+      headers: { accept: "text/event-stream" },
+    });
+  const events = await watch(first.orderId);
+  expect([events.status, events.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+  expect(events.text).toMatch(/^data: \{.*"status":"ORDER_STATUS_CONFIRMED".*\}$/m);
+  const refused = await watch(other.orderId);
+  expect([refused.status, refused.body]).toMatchObject([401, { reason: "TICKET_INVALID" }]);
+  const log = readFileSync(logPathOf(shop().processes.folder, "gateway"), "utf8");
+  expect(log).not.toContain(ticket);
 });
 
 test("one key is one order, whichever door it comes through", async () => {

@@ -27,7 +27,7 @@ async function compileRoutes() {
     METRICS_PORT: "0",
   });
   const log = createLogger({ service: "gateway", level: "error" });
-  const rateLimit = createRateLimit({ redisUrl: stores.redis.url, perSecond: 1, burst: 1, log });
+  const rateLimit = createRateLimit({ redisUrl: stores.redis.url, rates: config.rates, log });
   const edge = createGatewayEdge(config, { log, metrics: createMetrics(), rateLimit });
   await edge.close();
   rateLimit.close();

@@ -1,6 +1,7 @@
 // Every REST route, with a request that succeeds and one that is refused.
 
 import { createHmac } from "node:crypto";
+import { gatewayCases } from "./gateway-routes.ts";
 import { givingBackCases } from "./giving-back-routes.ts";
 import { operatorCases, park, setAside } from "./operator-routes.ts";
 import {
@@ -231,5 +232,6 @@ export const routeCases: RouteCases = {
   ...givingBackCases,
   ...paymentCases,
   ...shippingCases,
+  ...gatewayCases,
   ...operatorCases,
 };

@@ -70,9 +70,12 @@ export interface EnvReader {
   url(name: string, fallback?: string): string;
   /** An absolute URL, as written, or undefined when unset. */
   optionalUrl(name: string): string | undefined;
-  secret(name: string): Secret;
-  /** A secret, or undefined when unset. */
-  optionalSecret(name: string): Secret | undefined;
+  /** A secret of at least so many characters, 1 unless said otherwise. */
+  secret(name: string, minLength?: number): Secret;
+  /** The same, or undefined when unset. */
+  optionalSecret(name: string, minLength?: number): Secret | undefined;
+  /** Texts separated by commas, none where unset; `faultOf` says what is wrong with one. */
+  list(name: string, faultOf: (entry: string) => string | undefined): readonly string[];
   /** `true` or `false`. */
   flag(name: string, fallback: boolean): boolean;
   /** The config, frozen; throws {@link ConfigError} when anything read so far was wrong. */
@@ -106,8 +109,10 @@ export function envReader(env: Environment): EnvReader {
     integer: (name, options) => read(name, options.default, options.min, integerWithin(options)),
     url: (name, fallback) => read(name, fallback, "", absoluteUrl),
     optionalUrl: (name) => read(name, "", "", absoluteUrl) || undefined,
-    secret: (name) => read(name, undefined, new Secret(""), (text) => new Secret(text)),
-    optionalSecret: (name) => (env[name] ? new Secret(env[name]) : undefined),
+    secret: (name, minLength = 1) => read(name, undefined, new Secret(""), secretOf(minLength)),
+    optionalSecret: (name, minLength = 1) =>
+      env[name] ? read(name, undefined, new Secret(""), secretOf(minLength)) : undefined,
+    list: (name, faultOf) => read(name, [], [], listOf(faultOf)),
     flag: (name, fallback) =>
       read(name, fallback ? "true" : "false", "false", oneOf(["true", "false"])) === "true",
     check: (config) => {
@@ -123,11 +128,27 @@ function oneOf<Word extends string>(words: readonly Word[]): Parse<Word> {
   return (text) => words.find((word) => word === text) ?? { problem: `is not one of ${words.join(", ")}` };
 }
 
+function listOf(faultOf: (entry: string) => string | undefined): Parse<readonly string[]> {
+  return (text) => {
+    const entries = text.split(",").map((entry) => entry.trim());
+    const faults = entries.flatMap((entry, index) => {
+      const fault = entry === "" ? "is empty" : faultOf(entry);
+      return fault === undefined ? [] : [`entry ${index + 1} ${fault}`];
+    });
+    return faults.length === 0 ? entries : { problem: faults.join("; ") };
+  };
+}
+
 function integerWithin({ min, max }: IntegerOptions): Parse<number> {
   return (text) => {
     const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : { problem: `is not a whole number from ${min} to ${max}` };
   };
+}
+
+function secretOf(minLength: number): Parse<Secret> {
+  return (text) =>
+    text.length < minLength ? { problem: `has fewer than ${minLength} characters` } : new Secret(text);
 }
 
 function absoluteUrl(text: string): string | { readonly problem: string } {

@@ -1,79 +1,146 @@
-import type { EdgeCall, EdgeRequest } from "#edge/edge.ts";
+import type { EdgeCall } from "#edge/edge.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
+import { type MethodPolicy, RateClass } from "#gen/souk/options/v1/options_pb.ts";
 import type { Principal, TokenVerifier } from "#kit/auth/auth.ts";
 import { serviceError } from "#kit/errors/errors.ts";
-import { newUuid } from "#kit/ids/ids.ts";
+import { addressKey } from "./addresses.ts";
+import { factsOf } from "./entrance.ts";
 import { policyOf } from "./policy.ts";
 import { toEdgeError } from "./problems.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { Rate, RateLimit, RateRule, Standing } from "./rate-limit.ts";
+import { type Tickets, ticketParameter } from "./tickets.ts";
 
 /** Who decides on calls. */
 export interface Admission {
   readonly verifier: TokenVerifier;
   readonly rateLimit: RateLimit;
+  readonly rates: Readonly<Record<RateRule, Rate>>;
+  readonly tickets: Pick<Tickets, "open">;
 }
 
-/** A client's own correlation id is kept if it is one: it ends up in logs, headers and events. */
-const correlationShape = /^[A-Za-z0-9._:-]{1,128}$/;
-
-/** What metadata can carry. The edge leaves out what it cannot: such a key would be refused as a missing one. */
-const metadataShape = /^[\x20-\x7e]*$/;
-
-/** Gives every request a correlation id, in the answer and in what goes on. */
-export function nameRequest(request: EdgeRequest): void {
-  const given = request.header("x-correlation-id") ?? "";
-  const correlationId = correlationShape.test(given) ? given : newUuid();
-  request.setMetadata("x-correlation-id", correlationId);
-  request.setHeader("x-correlation-id", correlationId);
-  request.context = correlationId;
-}
+/** What metadata can carry, and services take; the edge would leave out what it cannot send on. */
+const keyShape = /^[\x20-\x7e]{1,255}$/;
 
 /**
- * Admits a call: a valid token where the contract asks for one, its scopes, and the caller's rate limit. A caller whose
- * token is known and who holds permits is admitted without a promise. The services check token and scopes once more.
- * @throws EdgeError 400 for an Idempotency-Key outside ASCII, 401, 403 or 429.
+ * Admits a call: its address's limit, a valid token where the contract asks for one, its scopes, the Idempotency-Key, and the
+ * caller's limit for calls of its class. A caller whose token is known and who holds permits is admitted without a promise. The
+ * services check token, scopes and key once more.
+ * @throws EdgeError 400, 401, 403 or 429.
  */
 export function admit(admission: Admission, call: EdgeCall): void | Promise<void> {
   try {
-    const principal = identify(admission, call);
-    if (principal instanceof Promise) return admitLater(admission, call, principal);
-    const counted = allow(admission, call, principal);
-    if (counted) return counted.catch(refuse);
+    const pending = then(enter(admission, call), () =>
+      then(identify(admission, call), (principal) => allow(admission, call, principal)),
+    );
+    if (pending instanceof Promise) return pending.catch((error: unknown) => refuse(error, call));
   } catch (error) {
-    refuse(error);
+    refuse(error, call);
   }
 }
 
-async function admitLater(admission: Admission, call: EdgeCall, pending: Promise<Principal>) {
-  try {
-    await allow(admission, call, await pending);
-  } catch (error) {
-    refuse(error);
-  }
+/** Goes on at once where it can. */
+function then<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
-function identify({ verifier }: Admission, call: EdgeCall): Principal | Promise<Principal> | undefined {
-  if (policyOf(call.method).anonymous) return undefined;
-  const [scheme, token] = (call.header("authorization") ?? "").split(" ");
+/** Before anything is verified: a signature costs more than a lookup, and guesses are to be few. */
+function enter({ rateLimit, rates }: Admission, call: EdgeCall): void | Promise<void> {
+  const taken = rateLimit.take("address", addressKey(factsOf(call).address));
+  return then(taken, (standing) => {
+    if (standing.retryAfterMs !== undefined) refuseRate(call, "address", rates.address, standing);
+  });
+}
+
+function identify(
+  { verifier, tickets }: Admission,
+  call: EdgeCall,
+): Principal | Promise<Principal> | undefined {
+  const policy = policyOf(call.method);
+  if (policy.anonymous) return undefined;
+  return verifier.verify(tokenOf(call, policy, tickets));
+}
+
+function tokenOf(call: EdgeCall, { ticketAccepted }: MethodPolicy, tickets: Admission["tickets"]): string {
+  const given = call.header("authorization");
+  if (given === undefined && ticketAccepted) return tokenOfTicket(call, tickets);
+  const [scheme, token] = (given ?? "").split(" ");
   if (scheme?.toLowerCase() !== "bearer" || !token) throw tokenMissing();
-  return verifier.verify(token);
+  return token;
+}
+
+function tokenOfTicket(call: EdgeCall, tickets: Admission["tickets"]): string {
+  const [path = "", query] = call.target.split("?", 2);
+  const ticket = new URLSearchParams(query).get(ticketParameter);
+  if (!ticket) throw tokenMissing();
+  const token = tickets.open(ticket, path);
+  call.setMetadata("authorization", `Bearer ${token}`);
+  return token;
 }
 
 function allow(
-  { rateLimit }: Admission,
+  { rateLimit, rates }: Admission,
   call: EdgeCall,
   principal: Principal | undefined,
 ): void | Promise<void> {
-  const missing = policyOf(call.method).scopes.find((scope) => !principal?.scopes.has(scope));
-  if (missing !== undefined) throw scopeMissing(missing);
-  if (!metadataShape.test(call.header("idempotency-key") ?? "")) throw keyInvalid();
-  return rateLimit.take(principal ? `sub:${principal.subject}` : `ip:${call.remoteAddress}`);
+  const policy = policyOf(call.method);
+  const facts = factsOf(call);
+  if (principal) {
+    facts.subject = principal.subject;
+    // What one caller is told is not for a cache that others share.
+    call.setHeader("cache-control", "no-store");
+  }
+  for (const scope of policy.scopes) if (!principal?.scopes.has(scope)) throw scopeMissing(scope);
+  checkKey(call, policy);
+  const rule = ruleOf(policy);
+  const caller = principal ? `sub:${principal.subject}` : `ip:${addressKey(facts.address)}`;
+  return then(rateLimit.take(rule, caller), (standing) => {
+    if (standing.retryAfterMs !== undefined) refuseRate(call, rule, rates[rule], standing);
+    tellStanding(call, rule, rates[rule], standing);
+  });
 }
 
-function refuse(error: unknown): never {
+function checkKey(call: EdgeCall, { idempotencyKeyRequired }: MethodPolicy): void {
+  if (!idempotencyKeyRequired) return;
+  const key = call.header("idempotency-key");
+  if (key === undefined) throw keyMissing();
+  if (!keyShape.test(key)) throw keyInvalid();
+}
+
+function ruleOf({ rateClass }: MethodPolicy): RateRule {
+  switch (rateClass) {
+    case RateClass.COSTLY:
+      return "costly";
+    case RateClass.PROVIDER:
+      return "provider";
+    default:
+      return "ordinary";
+  }
+}
+
+/**
+ * Both forms of the draft (draft-ietf-httpapi-ratelimit-headers): `RateLimit` of today's, and the three fields of the earlier
+ * ones, which more clients read.
+ */
+function tellStanding(call: EdgeCall, rule: RateRule, rate: Rate, { remaining, resetMs }: Standing): void {
+  const resetSeconds = Math.ceil(resetMs / 1_000);
+  call.setHeader("ratelimit-policy", `"${rule}";q=${rate.burst};w=${Math.ceil(rate.burst / rate.perSecond)}`);
+  call.setHeader("ratelimit", `"${rule}";r=${remaining};t=${resetSeconds}`);
+  call.setHeader("ratelimit-limit", String(rate.burst));
+  call.setHeader("ratelimit-remaining", String(remaining));
+  call.setHeader("ratelimit-reset", String(resetSeconds));
+}
+
+function refuseRate(call: EdgeCall, rule: RateRule, rate: Rate, standing: Standing): never {
+  tellStanding(call, rule, rate, standing);
+  throw rateLimited(standing.retryAfterMs ?? 0);
+}
+
+function refuse(error: unknown, call: EdgeCall): never {
   const refusal = toEdgeError(error);
-  // RFC 6750 section 3: a 401 names the scheme.
-  throw refusal.code === unauthenticated ? toEdgeError(error, { "www-authenticate": "Bearer" }) : refusal;
+  if (refusal.code !== unauthenticated) throw refusal;
+  // RFC 6750 section 3: a 401 names the scheme, and says what is wrong with a token that was sent.
+  const fault = call.header("authorization") === undefined ? "" : ' error="invalid_token"';
+  throw toEdgeError(error, { "www-authenticate": `Bearer${fault}` });
 }
 
 const unauthenticated = 16;
@@ -86,9 +153,17 @@ const scopeMissing = (scope: string) =>
     metadata: { scope },
   });
 
+const keyMissing = () =>
+  serviceError(ErrorReasonSchema, ErrorReason.IDEMPOTENCY_KEY_MISSING, "This needs an Idempotency-Key.");
+
 const keyInvalid = () =>
   serviceError(
     ErrorReasonSchema,
     ErrorReason.IDEMPOTENCY_KEY_INVALID,
     "The Idempotency-Key must be 1 to 255 printable ASCII characters.",
   );
+
+const rateLimited = (retryAfterMs: number) =>
+  serviceError(ErrorReasonSchema, ErrorReason.RATE_LIMITED, "Too many requests; try again later.", {
+    retryAfterMs,
+  });

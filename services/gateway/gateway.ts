@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { type Backend, createEdge, type Edge, type Settled } from "#edge/edge.ts";
+import { type Backend, createEdge, type Edge, type LocalAnswers } from "#edge/edge.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/ops/v1/errors_pb.ts";
 import { createTokenVerifier } from "#kit/auth/auth.ts";
 import type { Environment } from "#kit/config/config.ts";
@@ -11,25 +11,28 @@ import {
   type Logger,
   type Metrics,
   startSidePort,
+  startTracing,
 } from "#kit/telemetry/telemetry.ts";
-import { admit, nameRequest } from "./admission.ts";
+import { reportRequest } from "./access-log.ts";
+import { admit } from "./admission.ts";
 import { type GatewayConfig, readConfig } from "./config.ts";
-import { edgePolicyFor, operatorServices, publicServices } from "./policy.ts";
+import { createEntrance } from "./entrance.ts";
+import { edgePolicyFor, operatorServices, ownServices, publicServices, servedServices } from "./policy.ts";
 import { refineProblem, toEdgeError } from "./problems.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit.ts";
+import { createClients, gatewayRpc } from "./rpc.ts";
+import { createTickets } from "./tickets.ts";
 
 /** Starts the gateway: edge plus policy. It is ready when its port is open; a backend that is away is a 503. */
 export async function startGateway(env: Environment): Promise<RunningService> {
   const config = readConfig(env);
   const log = createLogger({ service: "gateway", level: config.logLevel });
   const metrics = createMetrics();
-  const rateLimit = createRateLimit({
-    redisUrl: config.redisUrl,
-    perSecond: config.rateLimitPerSecond,
-    burst: config.rateLimitBurst,
-    log,
-  });
+  const tracing = await startTracing({ service: "gateway", endpoint: config.otlpEndpoint });
+  const rateLimit = createRateLimit({ redisUrl: config.redisUrl, rates: config.rates, log });
   const edge = createGatewayEdge(config, { rateLimit, log, metrics });
+  if (!config.ticketKey && config.environment === "production")
+    log.warn("TICKET_KEY is not set: a watch ticket is good only at the gateway that made it");
   let ready = false;
   const isReady = () => ready;
   const side = await startSidePort({
@@ -47,41 +50,63 @@ export async function startGateway(env: Environment): Promise<RunningService> {
     await edge.close();
     rateLimit.close();
     await side.close();
+    await tracing.shutdown();
   };
   let stopped: Promise<void> | undefined;
   return { port, metricsPort: side.port, stop: () => (stopped ??= end()) };
 }
 
-interface GatewayParts {
+interface GatewayResources {
   readonly rateLimit: RateLimit;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
 
 /** The edge with the shop's policy; also what tests enumerate the routes of. */
-export function createGatewayEdge(config: GatewayConfig, { rateLimit, log, metrics }: GatewayParts): Edge {
-  const admission = { verifier: createTokenVerifier({ issuer: config.tokenIssuer }), rateLimit };
-  return createEdge({
-    registry: [...publicServices.keys(), ...operatorServices].map((service) => service.file),
-    services: (service) => publicServices.has(service) || operatorServices.has(service),
-    backendFor: (service) => backendFor(service, config),
+export function createGatewayEdge(
+  config: GatewayConfig,
+  { rateLimit, log, metrics }: GatewayResources,
+): Edge {
+  const verifier = createTokenVerifier({ issuer: config.tokenIssuer });
+  const tickets = createTickets({ key: config.ticketKey, lifeMs: config.ticketLifeMs });
+  const clients = createClients(config, metrics);
+  const admission = { verifier, rateLimit, rates: config.rates, tickets };
+  const own = { local: gatewayRpc({ clients, tickets, verifier }) };
+  const edge = createEdge({
+    registry: servedServices.map((service) => service.file),
+    services: (service) => servedServices.includes(service),
+    backendFor: (service) => backendFor(service, config, own),
     policyFor: edgePolicyFor,
-    onRequest: nameRequest,
+    onRequest: createEntrance(config),
     admit: (call) => admit(admission, call),
-    onSettled: (settled) => report(settled, log, metrics),
+    onSettled: (settled) => reportRequest(settled, log, metrics),
     problem: refineProblem,
     unknownMembers: "reject",
     responseHeaders: ["idempotent-replayed"],
     cors: {
       origins: config.corsOrigins,
-      requestHeaders: ["idempotency-key", "x-correlation-id"],
-      exposedHeaders: ["x-correlation-id", "idempotent-replayed", "retry-after"],
+      requestHeaders: ["idempotency-key", "x-correlation-id", "traceparent"],
+      exposedHeaders: ["x-correlation-id", "idempotent-replayed", "retry-after", ...rateHeaders],
     },
     limits: { drainLingerMs: config.drainLingerMs, drainTimeoutMs: config.drainTimeoutMs },
   });
+  const close = async () => {
+    await edge.close();
+    for (const client of Object.values(clients)) client.close();
+  };
+  return { ...edge, close };
 }
 
-function backendFor(service: DescService, { backends }: GatewayConfig): Backend {
+const rateHeaders = [
+  "ratelimit",
+  "ratelimit-policy",
+  "ratelimit-limit",
+  "ratelimit-remaining",
+  "ratelimit-reset",
+];
+
+function backendFor(service: DescService, { backends }: GatewayConfig, own: LocalAnswers): Backend {
+  if (ownServices.has(service)) return own;
   if (operatorServices.has(service))
     return { byField: "service", addresses: backends, unknown: serviceUnknown };
   return { address: backends[publicServices.get(service) ?? "orders"] };
@@ -93,31 +118,3 @@ const serviceUnknown = (name: string) =>
       metadata: { service: name },
     }),
   );
-
-function report(
-  { request, method, route, httpStatus, code, reason, durationMs, error }: Settled,
-  log: Logger,
-  metrics: Metrics,
-) {
-  const name = route
-    ? `${route.httpMethod} ${route.template}`
-    : method
-      ? `${method.parent.name}/${method.name}`
-      : "none";
-  metrics.httpServerRequests(name, String(httpStatus)).inc();
-  metrics.httpServerDuration(name).observe(durationMs / 1_000);
-  const level = httpStatus >= 500 ? "warn" : "debug";
-  if (!log.isLevelEnabled(level)) return;
-  const { protocol, httpMethod, context } = request;
-  const fields = {
-    protocol,
-    httpMethod,
-    route: name,
-    httpStatus,
-    code,
-    reason,
-    durationMs,
-    correlationId: context,
-  };
-  log[level](error?.cause === undefined ? fields : { ...fields, err: error.cause }, "request");
-}

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import { Audience } from "#gen/souk/options/v1/options_pb.ts";
+import { Audience, Retry } from "#gen/souk/options/v1/options_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
-import { edgePolicyFor, operatorServices, policyOf, publicServices } from "./policy.ts";
+import { edgePolicyFor, operatorServices, policyOf, publicServices, servedServices } from "./policy.ts";
 
 const { placeOrder, getOrder, watchOrder } = OrdersService.method;
 const operatorMethods = [...operatorServices].flatMap((service) => service.methods);
-const allMethods = [...publicServices.keys()].flatMap((service) => service.methods).concat(operatorMethods);
+const allMethods = servedServices.flatMap((service) => service.methods);
 
 describe("the edge is told of a method", () => {
   test("what its contract says", () => {
@@ -33,6 +33,11 @@ describe("the edge is told of a method", () => {
     const webhook = PaymentsService.method.receiveProcessorWebhook;
     expect(edgePolicyFor(webhook)).toMatchObject({ retryable: false, maxRequestBytes: 65_536 });
     expect(edgePolicyFor(getOrder).retryable).toBe(true);
+  });
+
+  test("which query parameter it leaves to us, where its contract takes tickets", () => {
+    expect(edgePolicyFor(watchOrder).ignoredQueryParameters).toEqual(["ticket"]);
+    expect(edgePolicyFor(getOrder)).not.toHaveProperty("ignoredQueryParameters");
   });
 
   test("that it stays inside where only services may call it", () => {
@@ -77,4 +82,12 @@ test("every operators' method names the service it is for, and asks for a scope 
 
 test("a method's policy is read once", () => {
   expect(policyOf(placeOrder)).toBe(policyOf(placeOrder));
+});
+
+test("a ticket is taken only where what it opens can be read and nothing be changed", () => {
+  const taking = allMethods.filter((method) => policyOf(method).ticketAccepted);
+  expect(taking.map(String)).toEqual([String(watchOrder)]);
+  expect(taking.every((method) => policyOf(method).retry === Retry.SAFE && !policyOf(method).anonymous)).toBe(
+    true,
+  );
 });

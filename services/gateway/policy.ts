@@ -2,6 +2,7 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { getOption } from "@bufbuild/protobuf";
 import type { MethodPolicy as EdgePolicy } from "#edge/edge.ts";
 import { CatalogService } from "#gen/souk/catalog/v1/catalog_pb.ts";
+import { GatewayService } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import {
   DeadLetterService,
@@ -19,6 +20,7 @@ import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import type { BackendName } from "./config.ts";
+import { ticketParameter } from "./tickets.ts";
 
 /** The contracts behind the gateway, and which service answers each. */
 export const publicServices: ReadonlyMap<DescService, BackendName> = new Map<DescService, BackendName>([
@@ -36,6 +38,16 @@ export const operatorServices: ReadonlySet<DescService> = new Set<DescService>([
   ReconciliationService,
   SagaService,
 ]);
+
+/** Contracts that the gateway itself answers, out of what several services know. */
+export const ownServices: ReadonlySet<DescService> = new Set<DescService>([GatewayService]);
+
+/** Every contract that is served to callers from outside. */
+export const servedServices: readonly DescService[] = [
+  ...publicServices.keys(),
+  ...ownServices,
+  ...operatorServices,
+];
 
 const policies = new Map<DescMethod, MethodPolicy>();
 
@@ -55,6 +67,7 @@ export function edgePolicyFor(method: DescMethod): EdgePolicy {
     retryable: policy.retry === Retry.SAFE || policy.retry === Retry.WITH_KEY,
     ...(policy.httpStatus && { httpStatus: policy.httpStatus }),
     maxRequestBytes: policy.maxRequestBytes || defaultMaxRequestBytes,
+    ...(policy.ticketAccepted && { ignoredQueryParameters: [ticketParameter] }),
   };
 }
 

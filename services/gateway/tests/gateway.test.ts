@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GatewayService } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
+import { Secret } from "#kit/config/config.ts";
 import { createClient } from "#kit/rpc/client.ts";
 import type { RunningService } from "#kit/service/service.ts";
 import { fetchTestToken, testEnvironment } from "#kit/testing/testing.ts";
 import { startGateway } from "../gateway.ts";
+import { createTickets } from "../tickets.ts";
 
 // No backend listens: what is tested here is decided before a call goes on.
 const nowhere = "http://127.0.0.1:1";
@@ -56,6 +59,22 @@ async function metricsOf({ metricsPort }: RunningService): Promise<string[]> {
 }
 
 describe("every answer", () => {
+  test("is marked as data for browsers, refused or not matched at all", async () => {
+    for (const path of [`/v1/orders/${orderId}`, "/v1/products", "/no/such/route"]) {
+      const { headers } = await get(path);
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+      expect(headers.get("content-security-policy")).toBe("default-src 'none'; frame-ancestors 'none'");
+    }
+  });
+
+  test("to a caller who is counted says how that caller stands", async () => {
+    const { headers } = await get("/v1/products");
+    expect(headers.get("ratelimit-policy")).toBe('"ordinary";q=100;w=2');
+    expect(headers.get("ratelimit")).toMatch(/^"ordinary";r=\d+;t=[0-2]$/);
+    expect(headers.get("ratelimit-limit")).toBe("100");
+    expect(Number(headers.get("ratelimit-remaining"))).toBeLessThan(100);
+  });
+
   test("carries the correlation id of its request, refused or not matched at all", async () => {
     const headers = { "x-correlation-id": "visit-42" };
     for (const path of [`/v1/orders/${orderId}`, "/v1/products", "/no/such/route"])
@@ -86,7 +105,7 @@ describe("a request", () => {
     for (const headers of [{}, bearer("nonsense"), bearer(`${token.slice(0, -4)}AAAA`)]) {
       const answer = await get(`/v1/orders/${orderId}`, headers);
       expect(answer.status).toBe(401);
-      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+      expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer/);
     }
   });
 
@@ -124,6 +143,19 @@ describe("a request", () => {
     });
   });
 
+  test("that the gateway itself answers is refused like any other, in each protocol", async () => {
+    const path = `/v1/orders/${orderId}/details`;
+    expect(await get(path)).toMatchObject({ status: 401, problem: { reason: "TOKEN_MISSING" } });
+    expect(await get(path, bearer(token))).toMatchObject({
+      status: 503,
+      problem: { reason: "DEPENDENCY_UNAVAILABLE" },
+    });
+    const own = () => Promise.resolve(token);
+    const grpc = createClient(GatewayService, { url, token: own });
+    await expect(grpc.getOrderDetails({ orderId })).rejects.toMatchObject({ code: 14 });
+    grpc.close();
+  });
+
   test("for what only services may call finds nothing, in any protocol", async () => {
     const own = bearer(await fetchTestToken({ service: "orders" }));
     const ask = (contentType: string) =>
@@ -148,6 +180,54 @@ describe("a request", () => {
   });
 });
 
+describe("a watch ticket", () => {
+  const path = `/v1/orders/${orderId}:watch`;
+  const key = "of the gateways that share it: 32 and more";
+
+  test("stands for the token at each gateway that has the key, for its order only", async () => {
+    await using own = disposable(await startForTest({ TICKET_KEY: key }));
+    const tickets = createTickets({ key: new Secret(key), lifeMs: 60_000 });
+    const { ticket } = tickets.issue(path, token, Date.now() + 60_000);
+    const base = urlOf(own.service);
+    const reached = { status: 503, problem: { reason: "BACKEND_UNREACHABLE" } };
+    expect(await get(`${path}?ticket=${ticket}`, {}, base)).toMatchObject(reached);
+    const invalid = { status: 401, problem: { reason: "TICKET_INVALID" } };
+    const other = "/v1/orders/order_01jd7f3v8qe9wv0c1a2d3f4g5j:watch";
+    expect(await get(`${other}?ticket=${ticket}`, {}, base)).toMatchObject(invalid);
+    expect(await get(`${path}?ticket=${ticket}`)).toMatchObject(invalid);
+    const elsewhere = { status: 401, problem: { reason: "TOKEN_MISSING" } };
+    expect(await get(`/v1/orders/${orderId}?ticket=${ticket}`, {}, base)).toMatchObject(elsewhere);
+  });
+});
+
+describe("a gateway that is told so", () => {
+  test("believes its proxies about where a request is from, and nobody else", async () => {
+    await using own = disposable(
+      await startForTest({ TRUSTED_PROXIES: "127.0.0.0/8", DENIED_ADDRESSES: "203.0.113.0/24" }),
+    );
+    const from = (chain: string, base = url) => get("/v1/products", { "x-forwarded-for": chain }, base);
+    const trusting = urlOf(own.service);
+    expect(await from("203.0.113.9", trusting)).toMatchObject({
+      status: 403,
+      problem: { reason: "ADDRESS_REFUSED" },
+    });
+    expect((await from("203.0.113.9, 198.51.100.1", trusting)).status).toBe(503);
+    expect((await from("203.0.113.9")).status).toBe(503);
+  });
+
+  test("serves only its own hosts, and says so in every protocol", async () => {
+    await using own = disposable(await startForTest({ ALLOWED_HOSTS: "shop.example" }));
+    const base = urlOf(own.service);
+    expect(await get("/v1/products", {}, base)).toMatchObject({
+      status: 421,
+      problem: { reason: "HOST_NOT_SERVED" },
+    });
+    const grpc = createClient(GatewayService, { url: base, token: () => Promise.resolve(token) });
+    await expect(grpc.getOrderDetails({ orderId })).rejects.toMatchObject({ reason: "HOST_NOT_SERVED" });
+    grpc.close();
+  });
+});
+
 describe("too many requests", () => {
   test("are answered 429 with the seconds to wait, at whichever gateway they arrive", async () => {
     const env = { RATE_LIMIT_PER_SECOND: "1", RATE_LIMIT_BURST: "10" };
@@ -169,6 +249,7 @@ describe("too many requests", () => {
     expect(refused).toHaveLength(30 - admitted);
     for (const { headers, problem } of refused) {
       expect(headers.get("retry-after")).toBe("1");
+      expect(headers.get("ratelimit-remaining")).toBe("0");
       expect(problem).toMatchObject({ reason: "RATE_LIMITED", title: "Too Many Requests" });
     }
   });

@@ -3,13 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { ServiceError } from "#kit/errors/errors.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import { startRedis } from "../../../tools/stores/redis.ts";
 import type { Store } from "../../../tools/stores/store.ts";
 import { startGuard } from "../../../tools/stores/store-set.ts";
-import { createRateLimit, type RateLimit } from "../rate-limit.ts";
+import { createRateLimit, type RateLimit, type Standing } from "../rate-limit.ts";
 
 // A Redis of this file's own, since it is stopped.
 let folder: string;
@@ -53,32 +52,31 @@ function aCaller(): string {
 
 /** The limit as a gateway has it. One permit in 20 s is as good as none while a test runs. */
 function aGateway({ perSecond = 0.05, burst = 20 } = {}): RateLimit {
-  const limit = createRateLimit({ redisUrl: store.url, perSecond, burst, log });
+  const rate = { perSecond, burst };
+  const rates = { ordinary: rate, costly: rate, provider: rate, address: rate };
+  const limit = createRateLimit({ redisUrl: store.url, rates, log });
   open.push(limit);
   return limit;
 }
 
-const isCounted = (caller: string) => redis.exists(`rate:${caller}`);
+const keyOf = (caller: string) => redis.keys(`rate:ordinary:*:${caller}`);
+const isCounted = (caller: string) => keyOf(caller).then((keys) => keys.length);
 
 /** Waits until a gateway counts in Redis, and not for itself. */
 async function connected(...limits: RateLimit[]) {
   for (const limit of limits) {
     await eventually(async () => {
       const caller = aCaller();
-      await limit.take(caller);
+      await limit.take("ordinary", caller);
       expect(await isCounted(caller)).toBe(1);
     });
   }
 }
 
-/** Asks once; the refusal, where there is one. */
-async function ask(limit: RateLimit, caller: string): Promise<ServiceError | undefined> {
-  try {
-    await limit.take(caller);
-  } catch (error) {
-    if (error instanceof ServiceError) return error;
-    throw error;
-  }
+/** Asks once; how the caller stands where that was one too many. */
+async function ask(limit: RateLimit, caller: string): Promise<Standing | undefined> {
+  const standing = await limit.take("ordinary", caller);
+  return standing.retryAfterMs === undefined ? undefined : standing;
 }
 
 /** Asks one after the other, in turns; how many were admitted. */
@@ -98,7 +96,7 @@ describe("with Redis", () => {
     const caller = aCaller();
     expect(await askInTurns([limit], caller, 20)).toBe(20);
     const refusal = await ask(limit, caller);
-    expect(refusal).toMatchObject({ reason: "RATE_LIMITED", domain: "errors.souk", code: 8 });
+    expect(refusal).toMatchObject({ remaining: 0 });
     expect(refusal?.retryAfterMs).toBeGreaterThan(15_000);
     expect(refusal?.retryAfterMs).toBeLessThanOrEqual(20_000);
     expect(await ask(limit, aCaller())).toBeUndefined();
@@ -151,20 +149,51 @@ describe("with Redis", () => {
     const caller = aCaller();
     const waited = [];
     for (let times = 0; times < 15; times += 1) {
-      const taken = limit.take(caller);
+      const taken = limit.take("ordinary", caller);
       waited.push(taken instanceof Promise);
       await taken;
     }
     expect(waited.filter(Boolean)).toHaveLength(3);
   });
 
+  test("a caller is told how many requests are left, and when all will be", async () => {
+    const limit = aGateway({ burst: 40 });
+    await connected(limit);
+    const caller = aCaller();
+    const left = [];
+    for (let times = 0; times < 5; times += 1) left.push((await limit.take("ordinary", caller)).remaining);
+    expect(left).toEqual([39, 38, 37, 36, 35]);
+    const { resetMs } = await limit.take("ordinary", caller);
+    expect(resetMs).toBeGreaterThan(5 * 20_000);
+    expect(resetMs).toBeLessThanOrEqual(6 * 20_000);
+  });
+
+  test("a caller has a limit for each rule: using one up leaves the others", async () => {
+    const limit = aGateway({ burst: 3 });
+    await connected(limit);
+    const caller = aCaller();
+    expect(await askInTurns([limit], caller, 5)).toBe(3);
+    expect((await limit.take("costly", caller)).retryAfterMs).toBeUndefined();
+  });
+
+  test("who is refused is not asked about again before there can be a permit", async () => {
+    const limit = aGateway({ burst: 2 });
+    await connected(limit);
+    const caller = aCaller();
+    expect(await askInTurns([limit], caller, 3)).toBe(2);
+    const again = limit.take("ordinary", caller);
+    expect(again).not.toBeInstanceOf(Promise);
+    expect((await again).retryAfterMs).toBeGreaterThan(15_000);
+  });
+
   test("a caller who is quiet for long leaves nothing behind", async () => {
     const limit = aGateway({ perSecond: 1_000 });
     await connected(limit);
     const caller = aCaller();
-    await limit.take(caller);
-    expect(await redis.pttl(`rate:${caller}`)).toBeGreaterThan(0);
-    expect(await redis.pttl(`rate:${caller}`)).toBeLessThanOrEqual(1_100);
+    await limit.take("ordinary", caller);
+    const [key = ""] = await keyOf(caller);
+    expect(await redis.pttl(key)).toBeGreaterThan(0);
+    expect(await redis.pttl(key)).toBeLessThanOrEqual(1_100);
   });
 });
 
@@ -177,7 +206,7 @@ describe("without Redis", () => {
     const caller = aCaller();
     expect(await askInTurns(gateways, caller, 30)).toBe(10);
     const refusal = await ask(gateways[0] as RateLimit, caller);
-    expect(refusal).toMatchObject({ reason: "RATE_LIMITED" });
+    expect(refusal).toMatchObject({ remaining: 0 });
     expect(refusal?.retryAfterMs).toBeGreaterThan(15_000);
     expect(refusal?.retryAfterMs).toBeLessThanOrEqual(20_000);
 

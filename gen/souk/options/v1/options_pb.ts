@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file souk/options/v1/options.proto.
  */
 export const file_souk_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zb3VrL29wdGlvbnMvdjEvb3B0aW9ucy5wcm90bxIPc291ay5vcHRpb25zLnYxIuwBCgxNZXRob2RQb2xpY3kSKwoIYXVkaWVuY2UYASABKA4yGS5zb3VrLm9wdGlvbnMudjEuQXVkaWVuY2USDgoGc2NvcGVzGAIgAygJEhEKCWFub255bW91cxgDIAEoCBITCgtkZWFkbGluZV9tcxgEIAEoBRIgChhpZGVtcG90ZW5jeV9rZXlfcmVxdWlyZWQYBSABKAgSJQoFcmV0cnkYBiABKA4yFi5zb3VrLm9wdGlvbnMudjEuUmV0cnkSEwoLaHR0cF9zdGF0dXMYByABKAUSGQoRbWF4X3JlcXVlc3RfYnl0ZXMYCCABKAUiNwoQRXZlbnREZWNsYXJhdGlvbhIRCglhZ2dyZWdhdGUYASABKAkSEAoIaWRfZmllbGQYAiABKAkiSAoRUmVhc29uRGVjbGFyYXRpb24SHgoEY29kZRgBIAEoDjIQLmdvb2dsZS5ycGMuQ29kZRITCgtodHRwX3N0YXR1cxgCIAEoBSpOCghBdWRpZW5jZRIYChRBVURJRU5DRV9VTlNQRUNJRklFRBAAEhEKDUFVRElFTkNFX0VER0UQARIVChFBVURJRU5DRV9JTlRFUk5BTBACKlMKBVJldHJ5EhUKEVJFVFJZX1VOU1BFQ0lGSUVEEAASDgoKUkVUUllfU0FGRRABEhIKDlJFVFJZX1dJVEhfS0VZEAISDwoLUkVUUllfTkVWRVIQAypcCgtTZW5zaXRpdml0eRIbChdTRU5TSVRJVklUWV9VTlNQRUNJRklFRBAAEhgKFFNFTlNJVElWSVRZX1BFUlNPTkFMEAESFgoSU0VOU0lUSVZJVFlfU0VDUkVUEAI6VwoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY8YwDIAEoCzIdLnNvdWsub3B0aW9ucy52MS5NZXRob2RQb2xpY3lSBnBvbGljeTpfCgtzZW5zaXRpdml0eRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY8owDIAEoDjIcLnNvdWsub3B0aW9ucy52MS5TZW5zaXRpdml0eVILc2Vuc2l0aXZpdHk6WgoFZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY84wDIAEoCzIhLnNvdWsub3B0aW9ucy52MS5FdmVudERlY2xhcmF0aW9uUgVldmVudDpfCgZyZWFzb24SIS5nb29nbGUucHJvdG9idWYuRW51bVZhbHVlT3B0aW9ucxj0jAMgASgLMiIuc291ay5vcHRpb25zLnYxLlJlYXNvbkRlY2xhcmF0aW9uUgZyZWFzb25iBnByb3RvMw", [file_google_protobuf_descriptor, file_google_rpc_code]);
+  fileDesc("Ch1zb3VrL29wdGlvbnMvdjEvb3B0aW9ucy5wcm90bxIPc291ay5vcHRpb25zLnYxIrUCCgxNZXRob2RQb2xpY3kSKwoIYXVkaWVuY2UYASABKA4yGS5zb3VrLm9wdGlvbnMudjEuQXVkaWVuY2USDgoGc2NvcGVzGAIgAygJEhEKCWFub255bW91cxgDIAEoCBITCgtkZWFkbGluZV9tcxgEIAEoBRIgChhpZGVtcG90ZW5jeV9rZXlfcmVxdWlyZWQYBSABKAgSJQoFcmV0cnkYBiABKA4yFi5zb3VrLm9wdGlvbnMudjEuUmV0cnkSEwoLaHR0cF9zdGF0dXMYByABKAUSGQoRbWF4X3JlcXVlc3RfYnl0ZXMYCCABKAUSLgoKcmF0ZV9jbGFzcxgJIAEoDjIaLnNvdWsub3B0aW9ucy52MS5SYXRlQ2xhc3MSFwoPdGlja2V0X2FjY2VwdGVkGAogASgIIjcKEEV2ZW50RGVjbGFyYXRpb24SEQoJYWdncmVnYXRlGAEgASgJEhAKCGlkX2ZpZWxkGAIgASgJIkgKEVJlYXNvbkRlY2xhcmF0aW9uEh4KBGNvZGUYASABKA4yEC5nb29nbGUucnBjLkNvZGUSEwoLaHR0cF9zdGF0dXMYAiABKAUqTgoIQXVkaWVuY2USGAoUQVVESUVOQ0VfVU5TUEVDSUZJRUQQABIRCg1BVURJRU5DRV9FREdFEAESFQoRQVVESUVOQ0VfSU5URVJOQUwQAipTCgVSZXRyeRIVChFSRVRSWV9VTlNQRUNJRklFRBAAEg4KClJFVFJZX1NBRkUQARISCg5SRVRSWV9XSVRIX0tFWRACEg8KC1JFVFJZX05FVkVSEAMqVwoJUmF0ZUNsYXNzEhoKFlJBVEVfQ0xBU1NfVU5TUEVDSUZJRUQQABIVChFSQVRFX0NMQVNTX0NPU1RMWRABEhcKE1JBVEVfQ0xBU1NfUFJPVklERVIQAipcCgtTZW5zaXRpdml0eRIbChdTRU5TSVRJVklUWV9VTlNQRUNJRklFRBAAEhgKFFNFTlNJVElWSVRZX1BFUlNPTkFMEAESFgoSU0VOU0lUSVZJVFlfU0VDUkVUEAI6VwoGcG9saWN5Eh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY8YwDIAEoCzIdLnNvdWsub3B0aW9ucy52MS5NZXRob2RQb2xpY3lSBnBvbGljeTpfCgtzZW5zaXRpdml0eRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY8owDIAEoDjIcLnNvdWsub3B0aW9ucy52MS5TZW5zaXRpdml0eVILc2Vuc2l0aXZpdHk6WgoFZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMY84wDIAEoCzIhLnNvdWsub3B0aW9ucy52MS5FdmVudERlY2xhcmF0aW9uUgVldmVudDpfCgZyZWFzb24SIS5nb29nbGUucHJvdG9idWYuRW51bVZhbHVlT3B0aW9ucxj0jAMgASgLMiIuc291ay5vcHRpb25zLnYxLlJlYXNvbkRlY2xhcmF0aW9uUgZyZWFzb25iBnByb3RvMw", [file_google_protobuf_descriptor, file_google_rpc_code]);
 
 /**
  * Who may call a method, how long it may take, and how it may be repeated.
@@ -82,6 +82,20 @@ export type MethodPolicy = Message<"souk.options.v1.MethodPolicy"> & {
    * @generated from field: int32 max_request_bytes = 8;
    */
   maxRequestBytes: number;
+
+  /**
+   * Which of a caller's rate limits the call counts against.
+   *
+   * @generated from field: souk.options.v1.RateClass rate_class = 9;
+   */
+  rateClass: RateClass;
+
+  /**
+   * A ticket in the query stands for the token, where a browser can send none: `EventSource` and `WebSocket` take no headers.
+   *
+   * @generated from field: bool ticket_accepted = 10;
+   */
+  ticketAccepted: boolean;
 };
 
 /**
@@ -237,6 +251,47 @@ export const RetrySchema: GenEnum<Retry> = /*@__PURE__*/
   enumDesc(file_souk_options_v1_options, 1);
 
 /**
+ * What a call counts as. A caller has a limit for each class, so that using one up leaves the others.
+ *
+ * @generated from enum souk.options.v1.RateClass
+ */
+export const RateClass = {
+  /**
+   * An ordinary call.
+   *
+   * @generated from enum value: RATE_CLASS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * One call that does the work of several.
+   *
+   * @generated from enum value: RATE_CLASS_COSTLY = 1;
+   */
+  COSTLY: 1,
+
+  /**
+   * Sent by a provider for all of the shop's customers together, and by few addresses.
+   *
+   * @generated from enum value: RATE_CLASS_PROVIDER = 2;
+   */
+  PROVIDER: 2,
+} as const;
+
+/**
+ * What a call counts as. A caller has a limit for each class, so that using one up leaves the others.
+ *
+ * @generated from enum souk.options.v1.RateClass
+ */
+export type RateClass = (typeof RateClass)[keyof typeof RateClass] | UnknownEnum;
+
+/**
+ * Describes the enum souk.options.v1.RateClass.
+ */
+export const RateClassSchema: GenEnum<RateClass> = /*@__PURE__*/
+  enumDesc(file_souk_options_v1_options, 2);
+
+/**
  * How sensitive a field's content is.
  *
  * @generated from enum souk.options.v1.Sensitivity
@@ -275,7 +330,7 @@ export type Sensitivity = (typeof Sensitivity)[keyof typeof Sensitivity] | Unkno
  * Describes the enum souk.options.v1.Sensitivity.
  */
 export const SensitivitySchema: GenEnum<Sensitivity> = /*@__PURE__*/
-  enumDesc(file_souk_options_v1_options, 2);
+  enumDesc(file_souk_options_v1_options, 3);
 
 /**
  * The policy of a method. Every method has one; a test fails where it is missing.
