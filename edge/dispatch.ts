@@ -1,4 +1,6 @@
+import type { IncomingMessage } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
 import { type Response, sendProblem } from "./answer.ts";
 import { type ConnectServer, createConnectServer } from "./connect.ts";
 import { applyCors } from "./cors.ts";
@@ -11,13 +13,18 @@ import { refusePassthrough, servePassthrough } from "./passthrough.ts";
 import { serveRest } from "./rest.ts";
 import type { Request } from "./rest-context.ts";
 import type { Runtime } from "./runtime.ts";
+import { createSocketServer, type SocketServer } from "./web-socket.ts";
 
 /** Sorts requests by protocol: gRPC passes through, Connect and gRPC-Web go to connect-node, the rest is REST. */
 export function createDispatcher(runtime: Runtime): Handlers {
   const serveConnect = createConnectServer(runtime);
+  const sockets = createSocketServer(runtime);
   return {
     onRequest: (request, response) => dispatch(runtime, serveConnect, request, response),
     onGrpc: (stream, headers) => dispatchGrpc(runtime, stream, headers),
+    upgrades: (request) => asksForStream(runtime, request, sockets),
+    onUpgrade: (request, socket, head) => dispatchUpgrade(runtime, sockets, request, socket, head),
+    onDrain: () => sockets.goAway(),
   };
 }
 
@@ -25,17 +32,7 @@ function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Reques
   const { authority, target } = partsOf(request);
   const path = pathOf(target);
   const protocol = protocolOf(runtime, request, path);
-  const exchange = new Exchange(
-    {
-      protocol,
-      httpMethod: request.method ?? "",
-      target,
-      authority,
-      remoteAddress: request.socket.remoteAddress ?? "",
-      headers: request.headers,
-    },
-    runtime.options.onSettled,
-  );
+  const exchange = exchangeOf(runtime, request, protocol, authority, target);
   try {
     runtime.options.onRequest?.(exchange);
     if (applyCors(runtime, exchange, response)) return;
@@ -47,6 +44,52 @@ function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Reques
   } catch (error) {
     sendProblem(runtime, exchange, response, toEdgeError(error));
   }
+}
+
+function exchangeOf(
+  runtime: Runtime,
+  request: Request,
+  protocol: Protocol,
+  authority: string,
+  target: string,
+): Exchange {
+  return new Exchange(
+    {
+      protocol,
+      httpMethod: request.method ?? "",
+      target,
+      authority,
+      remoteAddress: request.socket.remoteAddress ?? "",
+      headers: request.headers,
+    },
+    runtime.options.onSettled,
+  );
+}
+
+/** A WebSocket's handshake at the path of a stream; every other upgrade is ignored, as HTTP lets a server do. */
+function asksForStream(runtime: Runtime, request: IncomingMessage, sockets: SocketServer): boolean {
+  const { headers, method } = request;
+  if (method !== "GET" || headers.upgrade?.toLowerCase() !== "websocket") return false;
+  const { target } = partsOf(request);
+  return target.length <= runtime.limits.maxTargetBytes && sockets.match(pathOf(target)) !== undefined;
+}
+
+function dispatchUpgrade(
+  runtime: Runtime,
+  sockets: SocketServer,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  const { authority, target } = partsOf(request);
+  const path = pathOf(target);
+  const match = sockets.match(path);
+  if (match === undefined) {
+    socket.destroy();
+    return;
+  }
+  const exchange = exchangeOf(runtime, request, "rest", authority, target);
+  sockets.serve({ exchange, match, query: target.slice(path.length + 1), request, socket, head });
 }
 
 function dispatchGrpc(runtime: Runtime, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

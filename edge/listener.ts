@@ -7,6 +7,7 @@ import http2, {
   type ServerHttp2Stream,
 } from "node:http2";
 import net, { type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Response } from "./answer.ts";
 import type { EdgeLimits, ListenAddress } from "./options.ts";
 import type { Request } from "./rest-context.ts";
@@ -18,6 +19,11 @@ export interface Handlers {
   onRequest(request: Request, response: Response): void;
   /** gRPC over HTTP/2. */
   onGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** Whether a request that asks for another protocol gets it; else it is an ordinary request. */
+  upgrades(request: IncomingMessage): boolean;
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** No more requests will come; streams without an end of their own should end. */
+  onDrain(): void;
 }
 
 /** One open port. */
@@ -66,6 +72,7 @@ export async function startListener(
     port,
     async drain({ drainLingerMs, drainTimeoutMs }) {
       if (drainLingerMs > 0) await sendAway(sessions, drainLingerMs);
+      handlers.onDrain();
       await drain(server, http1, sessions, sockets, drainTimeoutMs);
     },
     close: async () => {
@@ -89,9 +96,11 @@ function createHttp1(handlers: Handlers, limits: EdgeLimits): http.Server {
       connectionsCheckingInterval: connectionsCheckMs,
       insecureHTTPParser: false,
       requireHostHeader: true,
+      shouldUpgradeCallback: (request: IncomingMessage) => handlers.upgrades(request),
     },
     (request: IncomingMessage, response: ServerResponse) => handlers.onRequest(request, response),
   );
+  server.on("upgrade", (request, socket, head) => handlers.onUpgrade(request, socket, head));
   server.on("clientError", answerClientError);
   // Its connections come from the sniffing server; this starts the timeouts' check, which listen() would.
   server.emit("listening");
@@ -104,7 +113,7 @@ const clientErrors: Record<string, string> = {
 };
 
 /** Answers what node's parser refuses before there is a request. */
-function answerClientError(error: NodeJS.ErrnoException, stream: import("node:stream").Duplex): void {
+function answerClientError(error: NodeJS.ErrnoException, stream: Duplex): void {
   if (!stream.writable || error.code === "ECONNRESET") {
     stream.destroy();
     return;

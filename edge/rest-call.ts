@@ -8,7 +8,7 @@ import { type Responder, unaryResponder } from "./unary-response.ts";
 
 /** What a REST request asks of its backend; `message` is undefined where the caller streams. Throws {@link EdgeError}s (400). */
 export function callRequestFor(
-  { runtime, exchange }: RestContext,
+  { runtime, exchange }: Pick<RestContext, "runtime" | "exchange">,
   { procedure }: RestRoute,
   message: Uint8Array | undefined,
 ): CallRequest {
