@@ -4,7 +4,12 @@ import { Matcher } from "./matcher.ts";
 import type { ResolvedPolicy, Route } from "./options.ts";
 import { createQueryReader } from "./query.ts";
 import type { RequestShape } from "./request-message.ts";
-import { createResponseEncoder, type ResponseEncoder } from "./response-message.ts";
+import {
+  createResponseEncoder,
+  holdsHttpBody,
+  isHttpBody,
+  type ResponseEncoder,
+} from "./response-message.ts";
 import { type CheckedRule, readRules } from "./rules.ts";
 
 /** An RPC as the edge serves it. */
@@ -94,6 +99,6 @@ function compileRoute(
       emitDefaults,
       registry,
     }),
-    rawResponse: (rule.responseField?.message ?? method.output).typeName === "google.api.HttpBody",
+    rawResponse: rule.responseField ? holdsHttpBody(rule.responseField) : isHttpBody(method.output),
   };
 }
