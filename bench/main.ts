@@ -1,8 +1,9 @@
-// `npm run bench -- orders`, `relay` or `consume`; flags after the name go to the benchmark.
+// `npm run bench -- orders`, `relay`, `consume` or `edge`; flags after the name go to the benchmark.
 
 const [name, ...args] = process.argv.slice(2);
 const benchmarks: Record<string, () => Promise<{ run(args: readonly string[]): Promise<void> }>> = {
   consume: () => import("./consume/consume.ts"),
+  edge: () => import("./edge/edge.ts"),
   orders: () => import("./orders/orders.ts"),
   relay: () => import("./relay/relay.ts"),
 };

@@ -1,5 +1,4 @@
 import {
-  create,
   type DescField,
   type DescMessage,
   fromBinary,
@@ -7,6 +6,7 @@ import {
   type Registry,
   toJson,
 } from "@bufbuild/protobuf";
+import { compileAnswer } from "./codec/answer-json.ts";
 import { EdgeError } from "./edge-error.ts";
 import type { Fields } from "./field-path.ts";
 import { Code } from "./grpc-code.ts";
@@ -29,28 +29,31 @@ export interface ResponseShape {
   readonly registry: Registry;
 }
 
-/** Whether answers may carry extensions, which come as unknown fields. */
-function hasExtensions(registry: Registry): boolean {
-  for (const type of registry) {
-    if (type.kind === "extension" && !type.extendee.typeName.startsWith("google.protobuf.")) return true;
-  }
-  return false;
-}
-
 /** Compiles the REST form of a route's responses (R1 to R5); the encoder throws an {@link EdgeError} for bytes that are no such message. */
 export function createResponseEncoder(shape: ResponseShape): ResponseEncoder {
   const { field } = shape;
-  const readUnknownFields = hasExtensions(shape.registry);
-  const decode = (bytes: Uint8Array) => decodeChecked(shape.output, bytes, readUnknownFields);
-  if (field === undefined ? isHttpBody(shape.output) : holdsHttpBody(field)) {
-    return (bytes) => encodeRaw(field === undefined ? decode(bytes) : bodyField(field, decode(bytes)));
+  if (isHttpBody(field === undefined ? shape.output : field.message)) {
+    return (bytes) =>
+      encodeRaw(field === undefined ? decode(shape, bytes) : bodyField(field, decode(shape, bytes)));
   }
-  const options = { alwaysEmitImplicit: shape.emitDefaults, registry: shape.registry };
-  const unset = field === undefined ? undefined : unsetValue(shape, field);
+  const quick = field === undefined && compileAnswer(shape.output, shape.emitDefaults, shape.registry);
+  const encode = createMessageEncoder(shape);
+  if (!quick) return encode;
   return (bytes) => {
-    const json = toJsonChecked(shape.output, decode(bytes), options);
+    const json = quick(bytes);
+    return json === undefined ? encode(bytes) : { contentType: "application/json", bytes: json };
+  };
+}
+
+/** The way over a message object, which knows every case. */
+export function createMessageEncoder(shape: ResponseShape): ResponseEncoder {
+  const { field } = shape;
+  const options = { alwaysEmitImplicit: shape.emitDefaults, registry: shape.registry };
+  return (bytes) => {
+    const json = toJsonChecked(shape.output, decode(shape, bytes), options);
     const shown = field === undefined ? json : (json as Record<string, JsonValue>)[field.jsonName];
-    return { contentType: "application/json", bytes: Buffer.from(JSON.stringify(shown ?? unset ?? null)) };
+    const text = JSON.stringify(shown === undefined && field !== undefined ? unsetValue(field) : shown);
+    return { contentType: "application/json", bytes: Buffer.from(text) };
   };
 }
 
@@ -59,14 +62,9 @@ export function isHttpBody(message: DescMessage | undefined): boolean {
   return message?.typeName === "google.api.HttpBody";
 }
 
-/** Whether a field is one google.api.HttpBody. */
-export function holdsHttpBody(field: DescField): boolean {
-  return field.fieldKind === "message" && isHttpBody(field.message);
-}
-
-function decodeChecked(output: DescMessage, bytes: Uint8Array, readUnknownFields: boolean): Fields {
+function decode(shape: ResponseShape, bytes: Uint8Array): Fields {
   try {
-    return fromBinary(output, bytes, { readUnknownFields }) as unknown as Fields;
+    return fromBinary(shape.output, bytes, { readUnknownFields: false }) as unknown as Fields;
   } catch (cause) {
     throw invalidAnswer(cause);
   }
@@ -107,8 +105,7 @@ function encodeRaw(body: Fields): EncodedResponse {
   return { contentType: safeType, bytes: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
 }
 
-/** What a field without presence shows when it is not there: its default, `[]` or `{}` (R3). */
-function unsetValue({ output }: ResponseShape, field: DescField): JsonValue | undefined {
-  const empty = toJson(output, create(output), { alwaysEmitImplicit: true }) as Record<string, JsonValue>;
-  return empty[field.jsonName];
+function unsetValue(field: DescField): JsonValue {
+  if (field.fieldKind === "list") return [];
+  return field.fieldKind === "map" ? {} : null;
 }

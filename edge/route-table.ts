@@ -3,13 +3,9 @@ import type { Destination } from "./backend-choice.ts";
 import { Matcher } from "./matcher.ts";
 import type { ResolvedPolicy, Route } from "./options.ts";
 import { createQueryReader } from "./query.ts";
+import { createQuickRequest } from "./quick-request.ts";
 import type { RequestShape } from "./request-message.ts";
-import {
-  createResponseEncoder,
-  holdsHttpBody,
-  isHttpBody,
-  type ResponseEncoder,
-} from "./response-message.ts";
+import { createResponseEncoder, type ResponseEncoder } from "./response-message.ts";
 import { type CheckedRule, readRules } from "./rules.ts";
 
 /** An RPC as the edge serves it. */
@@ -84,6 +80,7 @@ function compileRoute(
     bodyField,
     ignored: [...ignored, ...ignoredQueryParameters],
   });
+  const shape = { ...rule, input: method.input, readQuery };
   return {
     service: procedure.service,
     method,
@@ -92,13 +89,13 @@ function compileRoute(
     body: rule.body === "*" ? "*" : bodyField,
     responseBody: rule.responseField?.name ?? "",
     procedure,
-    shape: { ...rule, input: method.input, readQuery },
+    shape: { ...shape, quick: createQuickRequest(shape) },
     encode: createResponseEncoder({
       output: method.output,
       field: rule.responseField,
       emitDefaults,
       registry,
     }),
-    rawResponse: rule.responseField ? holdsHttpBody(rule.responseField) : isHttpBody(method.output),
+    rawResponse: (rule.responseField?.message ?? method.output).typeName === "google.api.HttpBody",
   };
 }

@@ -1,0 +1,302 @@
+import {
+  createRegistry,
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  type JsonValue,
+  type Message,
+  ScalarType,
+  toBinary,
+} from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AuthorSchema, BookSchema, KindsSchema, LibraryService } from "#gen/edge/testing/v1/library_pb.ts";
+import { createQueryReader } from "../query.ts";
+import { createQuickRequest } from "../quick-request.ts";
+import { encodeByMessage, type RequestShape } from "../request-message.ts";
+import { createMessageEncoder } from "../response-message.ts";
+import { compileAnswer } from "./answer-json.ts";
+
+const registry = createRegistry(LibraryService, AuthorSchema);
+const reading = { registry, unknownMembers: "drop", maxDepth: 100 } as const;
+
+/** Types whose values have rules of their own, by JSON that is one of them. */
+const wellKnown: Record<string, fc.Arbitrary<JsonValue>> = {
+  Timestamp: fc
+    .tuple(
+      fc.integer({ min: -62_135_596_800, max: 253_402_300_799 }),
+      fc.constantFrom("", ".5", ".123456", ".000000001"),
+    )
+    .map(([seconds, nanos]) => new Date(seconds * 1_000).toISOString().replace(".000Z", `${nanos}Z`)),
+  Duration: fc
+    .tuple(fc.integer({ min: -315_576_000_000, max: 315_576_000_000 }), fc.constantFrom("", ".25", ".000001"))
+    .map(([seconds, nanos]) => `${seconds}${nanos}s`),
+  FieldMask: fc.constantFrom("", "title", "author.givenName,tags"),
+  Struct: fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 1 }) as fc.Arbitrary<JsonValue>),
+  Value: fc.jsonValue({ maxDepth: 1 }) as fc.Arbitrary<JsonValue>,
+  Any: fc.constant({ "@type": "type.googleapis.com/edge.testing.v1.Author", givenName: "Ada" }),
+};
+
+const text = fc.oneof(
+  fc.string({ unit: "grapheme", maxLength: 20 }),
+  fc.string({ unit: "grapheme-ascii", maxLength: 200 }),
+  fc.string({
+    unit: fc.constantFrom("\u0000", "\t", '"', "\\", "\u007f", "\u2028", "é", "𝄞", "a"),
+    maxLength: 9,
+  }),
+);
+
+function scalar(type: ScalarType): fc.Arbitrary<JsonValue> {
+  switch (type) {
+    case ScalarType.STRING:
+      return text;
+    case ScalarType.BOOL:
+      return fc.boolean();
+    case ScalarType.BYTES:
+      return fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString("base64"));
+    case ScalarType.FLOAT:
+      return fc.float({ noNaN: true, noDefaultInfinity: true });
+    case ScalarType.DOUBLE:
+      return fc.double({ noNaN: true, noDefaultInfinity: true });
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+    case ScalarType.SFIXED32:
+      return fc.oneof(fc.integer(), fc.integer({ min: -3, max: 300 }));
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constant(0));
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String);
+    default:
+      return fc
+        .oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: -9n, max: 9n }))
+        .map(String);
+  }
+}
+
+function item(field: DescField, depth: number): fc.Arbitrary<JsonValue> {
+  if (field.enum !== undefined)
+    return fc.constantFrom("GENRE_UNSPECIFIED", "GENRE_FICTION", "GENRE_SCIENCE", 7, -1);
+  if (field.scalar !== undefined) return scalar(field.scalar);
+  const desc = field.message as DescMessage;
+  if (!desc.typeName.startsWith("google.protobuf.")) return jsonOf(desc, depth - 1);
+  const name = desc.name.replace("google.protobuf.", "");
+  return wellKnown[name] ?? scalar(desc.fields[0]?.scalar ?? ScalarType.STRING);
+}
+
+function valueOfField(field: DescField, depth: number): fc.Arbitrary<JsonValue> {
+  const one = item(field, depth);
+  if (field.fieldKind === "list") return fc.array(one, { maxLength: 3 });
+  return field.fieldKind === "map" ? fc.dictionary(text, one, { maxKeys: 3 }) : one;
+}
+
+/** JSON of random messages; `__proto__` is refused wherever it stands. */
+const jsonFor = (desc: DescMessage) =>
+  jsonOf(desc).filter((json) => !JSON.stringify(json).includes('"__proto__":'));
+
+/** JSON of random messages of a type: any subset of its fields, in any order, one member of each oneof. */
+function jsonOf(desc: DescMessage, depth = 3): fc.Arbitrary<JsonValue> {
+  const fields = depth > 0 ? desc.fields : desc.fields.filter((field) => field.message === undefined);
+  const members = fields.map((field) => valueOfField(field, depth).map((value) => ({ field, value })));
+  return fc
+    .tuple(fc.nat(), fc.shuffledSubarray(members.map((_, at) => at)), fc.tuple(...members))
+    .map(([seed, chosen, all]) => {
+      const taken = new Set<unknown>();
+      const json: Record<string, JsonValue> = {};
+      for (const at of chosen) {
+        const { field, value } = all[at] as { field: DescField; value: JsonValue };
+        if (field.oneof !== undefined && taken.has(field.oneof)) continue;
+        taken.add(field.oneof);
+        json[(seed + at) % 5 === 0 ? field.name : field.jsonName] = value;
+      }
+      return json;
+    });
+}
+
+function shapeFor(input: DescMessage): RequestShape {
+  const readQuery = createQueryReader({
+    input,
+    binds: false,
+    pathBound: new Set(),
+    bodyField: "",
+    ignored: [],
+  });
+  const shape = {
+    input,
+    pathBindings: [],
+    readQuery,
+    body: "*",
+    rawBody: false,
+    derivesMask: false,
+  } as const;
+  return { ...shape, quick: createQuickRequest(shape) };
+}
+
+const partsOf = (body: Buffer) => ({ segments: [], query: "", contentType: "application/json", body });
+
+/** What both ways make of a body; undefined for the quick one where it leaves the body to the other. */
+function bothWays(shape: RequestShape, body: Buffer) {
+  const quick = shape.quick?.(partsOf(body), reading.maxDepth);
+  const decode = (bytes: Uint8Array): Message => fromBinary(shape.input, Uint8Array.from(bytes));
+  let slow: Message | undefined;
+  try {
+    slow = decode(encodeByMessage(shape, partsOf(body), reading));
+  } catch {
+    // Refused; then the quick way must have left it.
+  }
+  return { quick: quick && decode(quick), slow };
+}
+
+const messageOf = (desc: DescMessage, json: JsonValue): Uint8Array =>
+  encodeByMessage(shapeFor(desc), partsOf(Buffer.from(JSON.stringify(json))), reading);
+
+const runs = { numRuns: 300 };
+const types = [KindsSchema, BookSchema] as const;
+
+describe("the answer codec", () => {
+  test.each([true, false])("writes what the way over messages writes (defaults: %o)", (emitDefaults) => {
+    for (const output of types) {
+      const quick = compileAnswer(output, emitDefaults, registry);
+      const slow = createMessageEncoder({ output, field: undefined, emitDefaults, registry });
+      fc.assert(
+        fc.property(jsonFor(output), (json) => {
+          const bytes = messageOf(output, json);
+          const written = quick?.(bytes);
+          expect(written).toBeDefined();
+          expect(JSON.parse(String(written))).toEqual(JSON.parse(String(slow(bytes).bytes)));
+        }),
+        runs,
+      );
+    }
+  });
+
+  test("writes the very bytes where nothing is a map", () => {
+    const output = AuthorSchema;
+    const quick = compileAnswer(output, true, registry);
+    const slow = createMessageEncoder({ output, field: undefined, emitDefaults: true, registry });
+    fc.assert(
+      fc.property(jsonFor(output), (json) => {
+        const bytes = messageOf(output, json);
+        expect(String(quick?.(bytes))).toBe(String(slow(bytes).bytes));
+      }),
+      runs,
+    );
+  });
+
+  test("leaves broken bytes alone, or reads them as the way over messages does", () => {
+    const output = KindsSchema;
+    const quick = compileAnswer(output, true, registry);
+    const slow = createMessageEncoder({ output, field: undefined, emitDefaults: true, registry });
+    fc.assert(
+      fc.property(jsonFor(output), fc.nat(), fc.nat(255), fc.boolean(), (json, place, value, cut) => {
+        const bytes = Uint8Array.from(messageOf(output, json));
+        const at = place % (bytes.length + 1);
+        if (at < bytes.length) bytes[at] = value;
+        const broken = cut ? bytes.subarray(0, at) : bytes;
+        const written = quick?.(broken);
+        if (written !== undefined)
+          expect(JSON.parse(String(written))).toEqual(JSON.parse(String(slow(broken).bytes)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+const leftToMessages = /"(?:mask|free|anyValue|any_value|packed|extra|__proto__)":/;
+
+describe("the request codec", () => {
+  test.each(types)("reads what the way over messages reads: $typeName", (input) => {
+    const shape = shapeFor(input);
+    const escaped = (body: string) =>
+      body.replace(/[^\n\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    fc.assert(
+      fc.property(jsonFor(input), fc.constantFrom(0, 2), fc.boolean(), (json, spaces, asAscii) => {
+        const plain = JSON.stringify(json, null, spaces);
+        const body = asAscii ? escaped(plain) : plain;
+        const { quick, slow } = bothWays(shape, Buffer.from(body));
+        if (!leftToMessages.test(body) && !body.includes("\\")) expect(quick).toBeDefined();
+        if (quick !== undefined) expect(quick).toEqual(slow);
+      }),
+      runs,
+    );
+  });
+
+  test("leaves broken bodies alone, or reads them as the way over messages does", () => {
+    const shape = shapeFor(KindsSchema);
+    const edits = [
+      '"',
+      "\\",
+      "}",
+      "{",
+      "[",
+      "]",
+      ",",
+      ":",
+      "0",
+      "-",
+      ".",
+      "e",
+      "null",
+      " ",
+      "\n",
+      "\\ud800",
+      "1",
+      "é",
+      "\ud800",
+    ];
+    fc.assert(
+      fc.property(
+        jsonFor(KindsSchema),
+        fc.nat(),
+        fc.constantFrom(...edits),
+        fc.nat(3),
+        (json, place, edit, removed) => {
+          const body = JSON.stringify(json);
+          const at = place % (body.length + 1);
+          const { quick, slow } = bothWays(
+            shape,
+            Buffer.from(body.slice(0, at) + edit + body.slice(at + removed)),
+          );
+          if (quick !== undefined) expect(quick).toEqual(slow);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test.each([
+    ["a null", '{"stringValue":null}'],
+    ["a member twice", '{"int32Value":1,"int32Value":2}'],
+    ["a member in both spellings", '{"int32Value":1,"int32_value":2}'],
+    ["two members of a oneof", '{"choiceString":"a","choiceNumber":1}'],
+    ["an unknown member", '{"unheard":1}'],
+    ["a fraction", '{"int32Value":1.0}'],
+    ["a number with a zero before it", '{"int32Value":01}'],
+    ["an integer out of range", '{"int32Value":2147483648}'],
+    ["a digit too many for a double", '{"int64Value":1234567890123456}'],
+    ["half a surrogate pair", '{"stringValue":"\\ud834"}'],
+    ["a control character", '{"stringValue":"\u0001"}'],
+    ["text after the end", "{} {}"],
+    ["a day that is none", '{"time":"2026-02-29T00:00:00Z"}'],
+    ["an escaped name", '{"string\\u0056alue":"a"}'],
+    ["a map key twice", '{"counts":{"a":1,"a":2}}'],
+    ["more levels than it may", `${'{"nested":{"deeper":'.repeat(60)}{}${"}}".repeat(60)}`],
+  ])("leaves %s to the way over messages", (_what, body) => {
+    expect(shapeFor(KindsSchema).quick?.(partsOf(Buffer.from(body)), 100)).toBeUndefined();
+  });
+
+  test("leaves text that is no UTF-8", () => {
+    const body = Buffer.concat([Buffer.from('{"stringValue":"'), Buffer.from([0xff]), Buffer.from('"}')]);
+    expect(shapeFor(KindsSchema).quick?.(partsOf(body), 100)).toBeUndefined();
+  });
+
+  test("writes a long message's length in as many bytes as it takes", () => {
+    const shape = shapeFor(KindsSchema);
+    for (const length of [1, 127, 128, 16_383, 16_384, 2_097_152]) {
+      const nested = { textValue: "x".repeat(length), deeper: { textValue: "y".repeat(length) } };
+      const { quick, slow } = bothWays(shape, Buffer.from(JSON.stringify({ nested, maybeNumber: -1 })));
+      expect(toBinary(KindsSchema, quick as never)).toEqual(toBinary(KindsSchema, slow as never));
+    }
+  });
+});

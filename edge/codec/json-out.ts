@@ -1,0 +1,186 @@
+import { isUtf8 } from "node:buffer";
+import { unusual } from "./unusual.ts";
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+const ZERO = 48;
+
+const firstBytes = 64 * 1024;
+// A larger one is given back after use: one big answer must not hold memory for good.
+const keptBytes = 1024 * 1024;
+const hex = Buffer.from("0123456789abcdef");
+const base64 = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+/** The letter after the backslash for those control characters that have one. */
+const shortEscapes = new Uint8Array(32);
+shortEscapes.set([98, 116, 110], 8);
+shortEscapes.set([102, 114], 12);
+
+/** A growing piece of JSON text, kept from one use to the next. */
+export class JsonOut {
+  #bytes: Buffer = Buffer.allocUnsafeSlow(firstBytes);
+  #at = 0;
+
+  /** Where the next byte goes. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Begins a text. */
+  reset(): void {
+    this.#at = 0;
+    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+  }
+
+  /** A copy of the text. */
+  take(): Buffer {
+    const taken = Buffer.allocUnsafe(this.#at);
+    this.#bytes.copy(taken, 0, 0, this.#at);
+    return taken;
+  }
+
+  /** What was written since a place. */
+  textFrom(start: number): string {
+    return this.#bytes.toString("latin1", start, this.#at);
+  }
+
+  /** Makes room for so many bytes; everything below writes without asking, 64 bytes at most beside what it is given. */
+  reserve(bytes: number): void {
+    const needed = this.#at + bytes + 64;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
+    this.#bytes.copy(grown, 0, 0, this.#at);
+    this.#bytes = grown;
+  }
+
+  byte(value: number): void {
+    this.#bytes[this.#at++] = value;
+  }
+
+  /** Replaces the comma before the first member since `start` by an opening bracket, and closes it. */
+  close(start: number, open: number, close: number): void {
+    if (this.#at === start) this.#at++;
+    this.#bytes[start] = open;
+    this.#bytes[this.#at++] = close;
+  }
+
+  /** Bytes that are JSON already. */
+  raw(text: Uint8Array): void {
+    const { length } = text;
+    this.reserve(length);
+    const to = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < length; i++) to[at++] = text[i] as number;
+    this.#at = at;
+  }
+
+  /** UTF-8 as a JSON string. */
+  string(from: Uint8Array, start: number, end: number): void {
+    this.reserve(6 * (end - start));
+    const to = this.#bytes;
+    let at = this.#at;
+    to[at++] = QUOTE;
+    let i = start;
+    for (; i < end; i++) {
+      const byte = from[i] as number;
+      if (byte < 32 || byte > 127 || byte === QUOTE || byte === BACKSLASH) break;
+      to[at++] = byte;
+    }
+    this.#at = i === end ? at : this.#escaped(from, start, i, end, at);
+    to[this.#at++] = QUOTE;
+  }
+
+  #escaped(from: Uint8Array, start: number, next: number, end: number, outAt: number): number {
+    if (!isUtf8(from.subarray(start, end))) throw unusual;
+    const to = this.#bytes;
+    let at = outAt;
+    for (let i = next; i < end; i++) {
+      const byte = from[i] as number;
+      if (byte >= 32 && byte !== QUOTE && byte !== BACKSLASH) {
+        to[at++] = byte;
+        continue;
+      }
+      to[at++] = BACKSLASH;
+      const short = byte >= 32 ? byte : (shortEscapes[byte] as number);
+      if (short !== 0) to[at++] = short;
+      else {
+        to[at++] = 117;
+        to[at++] = ZERO;
+        to[at++] = ZERO;
+        to[at++] = ZERO + (byte >> 4);
+        to[at++] = hex[byte & 15] as number;
+      }
+    }
+    return at;
+  }
+
+  /** Printable ASCII without quotes or backslashes, as it is. */
+  ascii(text: string): void {
+    this.reserve(text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[this.#at++] = text.charCodeAt(i);
+  }
+
+  /** An integer of at most 2^53 in either direction. */
+  integer(value: number): void {
+    let rest = value;
+    if (rest < 0) {
+      this.byte(45);
+      rest = -rest;
+    }
+    if (rest < 0x4000_0000) this.#digits(rest | 0, 1);
+    else {
+      const high = Math.floor(rest / 1e9);
+      const low = (rest - high * 1e9) | 0;
+      if (high > 0) this.#digits(high | 0, 1);
+      this.#digits(low, high > 0 ? 9 : 1);
+    }
+  }
+
+  /** The digits of a number below 2^31, with zeros in front up to `width`. */
+  #digits(value: number, width: number): void {
+    let count = 1;
+    for (let power = 10; count < 10 && value >= power; power *= 10) count++;
+    this.#at += Math.max(count, width);
+    let at = this.#at;
+    let rest = value;
+    for (let i = Math.max(count, width); i > 0; i--) {
+      const tenth = (rest / 10) | 0;
+      this.#bytes[--at] = ZERO + rest - tenth * 10;
+      rest = tenth;
+    }
+  }
+
+  /** The digits of a number below 2^31, with zeros in front up to `width`. */
+  padded(value: number, width: number): void {
+    this.#digits(value, width);
+  }
+
+  /** Nanoseconds as a fraction of 3, 6 or 9 digits; nothing for none. */
+  fraction(nanos: number): void {
+    if (nanos === 0) return;
+    this.byte(46);
+    if (nanos % 1_000_000 === 0) this.#digits((nanos / 1_000_000) | 0, 3);
+    else if (nanos % 1_000 === 0) this.#digits((nanos / 1_000) | 0, 6);
+    else this.#digits(nanos, 9);
+  }
+
+  /** Bytes as a JSON string in base64. */
+  base64(from: Uint8Array, start: number, end: number): void {
+    this.reserve(2 * (end - start));
+    const to = this.#bytes;
+    let at = this.#at;
+    to[at++] = QUOTE;
+    for (let i = start; i < end; i += 3) {
+      const left = end - i;
+      const three =
+        ((from[i] as number) << 16) |
+        (left > 1 ? (from[i + 1] as number) << 8 : 0) |
+        (left > 2 ? (from[i + 2] as number) : 0);
+      to[at++] = base64[three >> 18] as number;
+      to[at++] = base64[(three >> 12) & 63] as number;
+      to[at++] = left > 1 ? (base64[(three >> 6) & 63] as number) : 61;
+      to[at++] = left > 2 ? (base64[three & 63] as number) : 61;
+    }
+    to[at++] = QUOTE;
+    this.#at = at;
+  }
+}
