@@ -1,4 +1,5 @@
 import {
+  create,
   type DescField,
   type DescMessage,
   fromBinary,
@@ -29,12 +30,20 @@ export interface ResponseShape {
   readonly registry: Registry;
 }
 
+/** Whether answers may carry extensions, which come as unknown fields. */
+function hasExtensions(registry: Registry): boolean {
+  for (const type of registry) {
+    if (type.kind === "extension" && !type.extendee.typeName.startsWith("google.protobuf.")) return true;
+  }
+  return false;
+}
+
 /** Compiles the REST form of a route's responses (R1 to R5); the encoder throws an {@link EdgeError} for bytes that are no such message. */
 export function createResponseEncoder(shape: ResponseShape): ResponseEncoder {
   const { field } = shape;
-  if (isHttpBody(field === undefined ? shape.output : field.message)) {
-    return (bytes) =>
-      encodeRaw(field === undefined ? decode(shape, bytes) : bodyField(field, decode(shape, bytes)));
+  const decode = decoderOf(shape);
+  if (field === undefined ? isHttpBody(shape.output) : holdsHttpBody(field)) {
+    return (bytes) => encodeRaw(field === undefined ? decode(bytes) : bodyField(field, decode(bytes)));
   }
   const quick = field === undefined && compileAnswer(shape.output, shape.emitDefaults, shape.registry);
   const encode = createMessageEncoder(shape);
@@ -48,13 +57,19 @@ export function createResponseEncoder(shape: ResponseShape): ResponseEncoder {
 /** The way over a message object, which knows every case. */
 export function createMessageEncoder(shape: ResponseShape): ResponseEncoder {
   const { field } = shape;
+  const decode = decoderOf(shape);
   const options = { alwaysEmitImplicit: shape.emitDefaults, registry: shape.registry };
+  const unset = field === undefined ? undefined : unsetValue(shape, field);
   return (bytes) => {
-    const json = toJsonChecked(shape.output, decode(shape, bytes), options);
+    const json = toJsonChecked(shape.output, decode(bytes), options);
     const shown = field === undefined ? json : (json as Record<string, JsonValue>)[field.jsonName];
-    const text = JSON.stringify(shown === undefined && field !== undefined ? unsetValue(field) : shown);
-    return { contentType: "application/json", bytes: Buffer.from(text) };
+    return { contentType: "application/json", bytes: Buffer.from(JSON.stringify(shown ?? unset ?? null)) };
   };
+}
+
+function decoderOf({ output, registry }: ResponseShape): (bytes: Uint8Array) => Fields {
+  const readUnknownFields = hasExtensions(registry);
+  return (bytes) => decodeChecked(output, bytes, readUnknownFields);
 }
 
 /** Whether a message is google.api.HttpBody, whose bytes are the body itself. */
@@ -62,9 +77,14 @@ export function isHttpBody(message: DescMessage | undefined): boolean {
   return message?.typeName === "google.api.HttpBody";
 }
 
-function decode(shape: ResponseShape, bytes: Uint8Array): Fields {
+/** Whether a field is one google.api.HttpBody. */
+export function holdsHttpBody(field: DescField): boolean {
+  return field.fieldKind === "message" && isHttpBody(field.message);
+}
+
+function decodeChecked(output: DescMessage, bytes: Uint8Array, readUnknownFields: boolean): Fields {
   try {
-    return fromBinary(shape.output, bytes, { readUnknownFields: false }) as unknown as Fields;
+    return fromBinary(output, bytes, { readUnknownFields }) as unknown as Fields;
   } catch (cause) {
     throw invalidAnswer(cause);
   }
@@ -105,7 +125,8 @@ function encodeRaw(body: Fields): EncodedResponse {
   return { contentType: safeType, bytes: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
 }
 
-function unsetValue(field: DescField): JsonValue {
-  if (field.fieldKind === "list") return [];
-  return field.fieldKind === "map" ? {} : null;
+/** What a field without presence shows when it is not there: its default, `[]` or `{}` (R3). */
+function unsetValue({ output }: ResponseShape, field: DescField): JsonValue | undefined {
+  const empty = toJson(output, create(output), { alwaysEmitImplicit: true }) as Record<string, JsonValue>;
+  return empty[field.jsonName];
 }

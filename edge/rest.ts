@@ -3,7 +3,7 @@ import { destinationOf } from "./backend-choice.ts";
 import type { Call } from "./call.ts";
 import { CallerStream } from "./caller-stream.ts";
 import { serveDocument } from "./document.ts";
-import { EdgeError, toEdgeError } from "./edge-error.ts";
+import { badRequest, EdgeError, toEdgeError } from "./edge-error.ts";
 import { Code } from "./grpc-code.ts";
 import type { Match } from "./matcher.ts";
 import { decodeBody, readBody } from "./request-body.ts";
@@ -16,6 +16,8 @@ import { isClientStream } from "./rules.ts";
 /** Serves a request that is neither gRPC nor Connect: routes it, or answers 404, 405 or OPTIONS (M11, M12). */
 export function serveRest(context: RestContext): void {
   const { exchange, runtime } = context;
+  // A fragment never leaves its browser (RFC 9112, 3.2); what has one reads differently to whoever stands before us.
+  if (exchange.target.includes("#")) throw badRequest("INVALID_PATH", "the target holds a fragment");
   const at = exchange.target.indexOf("?");
   const path = at === -1 ? exchange.target : exchange.target.slice(0, at);
   const match = runtime.table.matcher.match(exchange.httpMethod, path);

@@ -5,7 +5,12 @@ import type { ResolvedPolicy, Route } from "./options.ts";
 import { createQueryReader } from "./query.ts";
 import { createQuickRequest } from "./quick-request.ts";
 import type { RequestShape } from "./request-message.ts";
-import { createResponseEncoder, type ResponseEncoder } from "./response-message.ts";
+import {
+  createResponseEncoder,
+  holdsHttpBody,
+  isHttpBody,
+  type ResponseEncoder,
+} from "./response-message.ts";
 import { type CheckedRule, readRules } from "./rules.ts";
 
 /** An RPC as the edge serves it. */
@@ -96,6 +101,6 @@ function compileRoute(
       emitDefaults,
       registry,
     }),
-    rawResponse: (rule.responseField?.message ?? method.output).typeName === "google.api.HttpBody",
+    rawResponse: rule.responseField ? holdsHttpBody(rule.responseField) : isHttpBody(method.output),
   };
 }

@@ -5,7 +5,7 @@ import type { HttpRule } from "#gen/google/api/http_pb.ts";
 import { derivableMask } from "./field-mask.ts";
 import { resolveFieldPath } from "./field-path.ts";
 import type { PathBinding } from "./request-message.ts";
-import { isHttpBody } from "./response-message.ts";
+import { holdsHttpBody, isHttpBody } from "./response-message.ts";
 import { textParserFor } from "./scalar-text.ts";
 import { parseTemplate, type Template } from "./template.ts";
 
@@ -50,7 +50,6 @@ function checkRule(method: DescMethod, rule: HttpRule): CheckedRule {
     throw new Error("a client-streaming RPC cannot have path variables");
   }
   const body = bodyOf(method, rule, httpMethod);
-  const bodyMessage = body === "*" ? method.input : body?.message;
   const mask = derivableMask(method.input);
   return {
     method,
@@ -59,7 +58,7 @@ function checkRule(method: DescMethod, rule: HttpRule): CheckedRule {
     template,
     pathBindings,
     body,
-    rawBody: isHttpBody(bodyMessage) && (body === "*" || (body as DescField).fieldKind === "message"),
+    rawBody: body === "*" ? isHttpBody(method.input) : body !== undefined && holdsHttpBody(body),
     derivesMask:
       httpMethod === "PATCH" &&
       body !== "*" &&

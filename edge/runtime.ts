@@ -15,10 +15,16 @@ export interface Runtime {
   readonly state: { draining: boolean };
 }
 
-/** Metadata for the backend: the caller's headers that pass, the gateway's own entries, and who called. */
+const hostAlphabet = /^[A-Za-z0-9.:_[\]-]+$/;
+
+/** Metadata for the backend: the caller's headers that pass, the gateway's own entries, and who called under which name (X8). */
 export function backendMetadata(runtime: Runtime, exchange: Exchange): string[] {
-  const metadata = metadataFrom(exchange.headers, runtime.headerFilter, exchange.metadata);
-  if (!exchange.metadata?.has("x-forwarded-for")) metadata.push("x-forwarded-for", exchange.remoteAddress);
+  const { authority, metadata: own, remoteAddress } = exchange;
+  const metadata = metadataFrom(exchange.headers, runtime.headerFilter, own);
+  if (!own?.has("x-forwarded-for")) metadata.push("x-forwarded-for", remoteAddress);
+  if (!own?.has("x-forwarded-host") && hostAlphabet.test(authority)) {
+    metadata.push("x-forwarded-host", authority);
+  }
   return metadata;
 }
 

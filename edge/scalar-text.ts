@@ -100,7 +100,10 @@ function enumParser(desc: DescEnum): TextParser {
     const named = byName.get(text);
     if (named !== undefined) return named;
     if (!isIntegerText(text)) throw new Error(`expected a name or number of ${desc.name}`);
-    return Number(parseInteger(text, -(2n ** 31n), 2n ** 31n - 1n));
+    const number = Number(parseInteger(text, -(2n ** 31n), 2n ** 31n - 1n));
+    // A closed enum would lose what it does not know.
+    if (!desc.open && desc.value[number] === undefined) throw new Error(`expected a value of ${desc.name}`);
+    return number;
   };
 }
 

@@ -37,6 +37,7 @@ export interface AnswerField {
 
 /** A message type, its fields by number. */
 export interface AnswerTable {
+  readonly desc: DescMessage;
   readonly fields: AnswerField[];
   readonly numbers: Set<number>;
 }
@@ -54,7 +55,7 @@ export function createAnswerTables(emitDefaults: boolean): AnswerTables {
   const tableOf = (desc: DescMessage): AnswerTable => {
     const known = tables.get(desc);
     if (known !== undefined) return known;
-    const table: AnswerTable = { fields: [], numbers: new Set() };
+    const table: AnswerTable = { desc, fields: [], numbers: new Set() };
     // Before its fields: a type may hold itself.
     tables.set(desc, table);
     for (const field of desc.fields.toSorted((one, other) => one.number - other.number)) {

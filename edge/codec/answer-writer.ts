@@ -1,4 +1,4 @@
-import { type DescMessage, fromBinary, type Registry, toJson } from "@bufbuild/protobuf";
+import { createRegistry, type DescMessage, fromBinary, type Registry, toJson } from "@bufbuild/protobuf";
 import { isLong, writeInteger, writeNumber } from "./answer-number.ts";
 import type { AnswerField, AnswerTable, AnswerValue } from "./answer-table.ts";
 import { writeDuration, writeTimestamp } from "./answer-time.ts";
@@ -26,7 +26,7 @@ const texts = {
 export class AnswerWriter {
   readonly #in = new WireIn();
   readonly #out = new JsonOut();
-  #options: AnswerOptions = { alwaysEmitImplicit: false } as AnswerOptions;
+  #options: AnswerOptions = { alwaysEmitImplicit: false, registry: createRegistry() };
   #depth = 0;
 
   /** The JSON of an encoded message; throws {@link unusual} for fields out of order, given twice, malformed or out of range. */
@@ -53,7 +53,7 @@ export class AnswerWriter {
       }
       const field = fields[next];
       if (field === undefined || field.number !== number) {
-        if (number === 0 || table.numbers.has(number)) throw unusual;
+        if (number === 0 || table.numbers.has(number) || this.#isExtension(table, number)) throw unusual;
         this.#in.skip(tag & 7, end);
         continue;
       }
@@ -67,6 +67,11 @@ export class AnswerWriter {
     this.#out.reserve(0);
     this.#out.close(start, 123, 125);
     this.#depth--;
+  }
+
+  /** Extensions that the registry knows are shown, by the way over messages. */
+  #isExtension({ desc }: AnswerTable, number: number): boolean {
+    return this.#options.registry.getExtensionFor(desc, number) !== undefined;
   }
 
   #absent(field: AnswerField): void {
@@ -235,7 +240,7 @@ export class AnswerWriter {
     const { bytes, pos } = this.#in;
     let text: string;
     try {
-      const message = fromBinary(desc, bytes.subarray(pos, end), { readUnknownFields: false });
+      const message = fromBinary(desc, bytes.subarray(pos, end));
       text = JSON.stringify(toJson(desc, message, this.#options));
     } catch {
       throw unusual;
