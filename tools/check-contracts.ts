@@ -1,11 +1,14 @@
-// `npm run check:contracts`: the gates of the contract. Touches nothing in the work tree.
+// `npm run check:contracts`: the gates of the contract. Touches nothing in the work tree. With `-- --against v1.2.0` callers are those
+// of that revision, not of the merge base.
 
 import { resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { findBreakingChanges } from "./contracts/breaking.ts";
 import { runCommand } from "./contracts/command.ts";
 import { findStaleCode, findStalePage } from "./contracts/generated.ts";
 import type { Verdict } from "./contracts/verdict.ts";
 
+const { against } = parseArgs({ options: { against: { type: "string" } } }).values;
 const repository = resolve(import.meta.dirname, "..");
 
 const gates: readonly (readonly [name: string, gate: () => Promise<Verdict>])[] = [
@@ -16,7 +19,7 @@ const gates: readonly (readonly [name: string, gate: () => Promise<Verdict>])[] 
   ],
   ["gen/ is what buf makes of it", () => findStaleCode(repository)],
   ["docs/errors.md lists its reasons", () => findStalePage(repository)],
-  ["it breaks no caller", () => findBreakingChanges(repository)],
+  ["it breaks no caller", () => findBreakingChanges(repository, against)],
 ];
 
 for (const [name, gate] of gates) {

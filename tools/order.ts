@@ -6,7 +6,7 @@ import { CARDS, ORDER_HELP, type OrderFlags, readOrderFlags } from "./order/flag
 import { pickProduct, readProducts, type ShopProduct } from "./order/products.ts";
 import { formatMoney, isAsAsked, type OrderReport, summarize, wordsFor } from "./order/report.ts";
 import { runSideBySide } from "./seed/side-by-side.ts";
-import { findRunningShop } from "./start/ports-file.ts";
+import { findShopDoors } from "./start/shop-doors.ts";
 
 const ORDERS_AT_ONCE = 8;
 const WRONG_FLAGS = 2;
@@ -26,7 +26,7 @@ function readFlags(): OrderFlags | undefined {
 }
 
 async function buyAll({ count, card, json, dataDir }: OrderFlags): Promise<void> {
-  const { gatewayUrl, issuerUrl } = findRunningShop(dataDir);
+  const { gatewayUrl, issuerUrl } = findShopDoors(dataDir, process.env);
   const customer = { sub: DEMO_CUSTOMER, scope: CUSTOMER_SCOPES, roles: "customer" };
   const buyer = { gatewayUrl, token: await fetchToken(issuerUrl, customer) };
   const products = await readProducts(buyer);

@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { CUSTOMER_SCOPES, DEMO_CUSTOMER, fetchToken, OPERATOR_SCOPES } from "./client/tokens.ts";
 import { readDataDir } from "./start/flags.ts";
-import { findRunningShop } from "./start/ports-file.ts";
+import { findShopDoors } from "./start/shop-doors.ts";
 
 const HELP = `Prints an access token of the running shop's development issuer; only the token goes to standard output.
 
@@ -43,7 +43,7 @@ function readFlags() {
 
 async function printToken(values: NonNullable<ReturnType<typeof readFlags>>): Promise<void> {
   try {
-    const { issuerUrl } = findRunningShop(readDataDir(values["data-dir"], process.env));
+    const { issuerUrl } = findShopDoors(readDataDir(values["data-dir"], process.env), process.env);
     console.log(await fetchToken(issuerUrl, values));
   } catch (error) {
     console.error((error as Error).message);

@@ -171,7 +171,7 @@ rendering("base with a choice of components", () => {
     [["mesh-sidecar"]],
     [["data-namespace", "data-redis", "data-nats"]],
     [["sandboxes", "data-dev", "secrets-dev"]],
-    [["sandboxes", "data-dev", "secrets-dev", "network-policies", "sandboxes-network"]],
+    [["sandboxes", "data-dev", "secrets-dev", "network-policies", "sandboxes-network", "data-dev-network"]],
     [["data-namespace", "data-cnpg", "data-cnpg-network", "secrets-external"]],
     [["mesh-sidecar", "edge", "canary", "canary-rollouts"]],
     [["autoscaling", "autoscaling-nats", "observability"]],

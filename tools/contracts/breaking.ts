@@ -5,14 +5,17 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { outputOf, runCommand } from "./command.ts";
-import { findMergeBase } from "./merge-base.ts";
+import { findBase, findMergeBase } from "./merge-base.ts";
 import type { Verdict } from "./verdict.ts";
 
 const CONTRACT = "proto/souk";
 
-/** Finds what the work tree's contract takes away from, or changes in, the one its callers know. */
-export async function findBreakingChanges(repository: string): Promise<Verdict> {
-  const base = await findMergeBase(repository);
+/**
+ * Finds what the work tree's contract takes away from, or changes in, the one its callers know: that of a revision, such as the tag of
+ * a release, or of the merge base.
+ */
+export async function findBreakingChanges(repository: string, against?: string): Promise<Verdict> {
+  const base = against === undefined ? await findMergeBase(repository) : await findBase(repository, against);
   if ("none" in base) return passed(`nothing to compare with: ${base.none}`);
   const scratch = mkdtempSync(join(tmpdir(), "souk-contract-"));
   try {

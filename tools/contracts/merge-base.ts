@@ -20,6 +20,13 @@ export async function findMergeBase(repository: string): Promise<Base> {
   return { none: "no branch main shares history with HEAD" };
 }
 
+/** The commit of a revision that somebody named. Rejects where there is none. */
+export async function findBase(repository: string, revision: string): Promise<Base> {
+  const commit = await commitOf(repository, revision);
+  if (commit === undefined) throw new Error(`${revision} is no commit`);
+  return { commit, what: revision };
+}
+
 async function parentOf(repository: string, branch: string): Promise<Base> {
   const parent = await commitOf(repository, "HEAD^");
   return parent === undefined

@@ -35,6 +35,8 @@ export const ORDER_HELP = `Buys from the running shop over REST and shows each o
   npm run --silent order -- --json  prints one JSON object per order, for scripts
   npm run order -- --data-dir path  buys from the shop of another folder (or SOUK_DATA_DIR)
 
+SOUK_GATEWAY_URL and SOUK_ISSUER_URL name a shop elsewhere, such as one in a cluster whose ports are forwarded.
+
 Exit code 0: every order ended as asked for (with --card declined: cancelled because the card was declined).
 1: one did not, or no shop runs. 2: wrong flags.`;
 

@@ -10,7 +10,13 @@ export function canaryObjects(): KubernetesObject[] {
       {
         apiVersion: "v1",
         kind: "Service",
-        metadata: { name: `${name}-${track}`, namespace: NAMESPACE, labels: nameLabel(name) },
+        metadata: {
+          name: `${name}-${track}`,
+          namespace: NAMESPACE,
+          labels: nameLabel(name),
+          // There are no pods of a canary until there is one.
+          ...(track === "canary" ? { annotations: { "kube-score/ignore": "service-targets-pod" } } : {}),
+        },
         spec: {
           selector: { ...nameLabel(name), track },
           ports: [{ name: protocol, port, targetPort: protocol, appProtocol: protocol }],

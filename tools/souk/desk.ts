@@ -11,8 +11,9 @@ import {
 } from "@bufbuild/protobuf";
 import { policy } from "#gen/souk/options/v1/options_pb.ts";
 import { DEMO_OPERATOR, fetchToken, OPERATOR_SCOPES } from "../client/tokens.ts";
-import { findRunningShop } from "../start/ports-file.ts";
+
 import { SERVICE_NAMES } from "../start/service-names.ts";
+import { findShopDoors } from "../start/shop-doors.ts";
 import { toRestCall } from "./rest-call.ts";
 
 /** A way to the shop's operators' calls. */
@@ -57,7 +58,7 @@ const WAY_BACK_MS = 2_000;
 
 /** Opens a desk. Rejects, with what to type, where no shop runs that could name its address or issue a token. */
 export async function openDesk({ gatewayUrl, token, dataDir }: DeskOptions): Promise<Desk> {
-  const url = gatewayUrl ?? findRunningShop(dataDir).gatewayUrl;
+  const url = gatewayUrl ?? findShopDoors(dataDir, process.env).gatewayUrl;
   const bearer = token ?? (await fetchOperatorToken(dataDir));
   return {
     services: SERVICE_NAMES,
@@ -66,7 +67,7 @@ export async function openDesk({ gatewayUrl, token, dataDir }: DeskOptions): Pro
 }
 
 function fetchOperatorToken(dataDir: string): Promise<string> {
-  const { issuerUrl } = findRunningShop(dataDir);
+  const { issuerUrl } = findShopDoors(dataDir, process.env);
   return fetchToken(issuerUrl, { sub: DEMO_OPERATOR, scope: OPERATOR_SCOPES, roles: "operator" });
 }
 

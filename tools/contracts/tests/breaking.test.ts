@@ -119,3 +119,15 @@ test("where nothing came before, that is said", async () => {
     note: "nothing to compare with: no branch main shares history with HEAD",
   });
 });
+
+test("callers of a release count too, if it is named", async () => {
+  const released = await commit(contract);
+  await git("tag", "v1");
+  await commit({ [EVENTS_PATH]: PLACED.replace("  string order_id = 1;\n", "") });
+  await commit({ "note.md": "nothing" });
+  const { faults, note } = await findBreakingChanges(repository, "v1");
+  expect(faults.join()).toMatch(/order_id/);
+  expect(note).toContain(released);
+  expect((await findBreakingChanges(repository)).faults).toEqual([]);
+  await expect(findBreakingChanges(repository, "v2")).rejects.toThrow("v2 is no commit");
+});

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Every linter that is on the path, on every overlay; those that are not are named. Exit code 1 where one complains.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+has() { # TOOL
+  command -v "$1" >/dev/null || {
+    echo "skipped  $1 is not on the path"
+    return 1
+  }
+}
+
+verdict() { # TEXT COMMAND...
+  local text=$1
+  shift
+  if "$@" >"$work/out" 2>&1; then
+    echo "ok       $text"
+  else
+    failed=1
+    echo "FAIL     $text"
+    sed 's/^/         /' "$work/out"
+  fi
+}
+
+if has kustomize; then render=(kustomize build); elif has kubectl; then render=(kubectl kustomize); else exit 0; fi
+for folder in deploy/overlays/*/ deploy/components/data-cnpg-{restore,replica}/; do
+  name=$(basename "$folder")
+  verdict "$name renders" bash -c '"$@" >"$0"' "$work/$name.yaml" "${render[@]}" "$folder"
+done
+
+# Schemas of custom resources: a folder of <kind>-<group>-<version>.json, as kubeconform names them, or the catalog.
+schemas=${KUBE_SCHEMAS:-https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json}
+if has kubeconform; then
+  for file in "$work"/*.yaml; do
+    verdict "kubeconform $(basename "$file" .yaml)" kubeconform -strict -summary -kubernetes-version 1.34.0 \
+      -schema-location "${KUBE_CORE_SCHEMAS:-default}" -schema-location "$schemas" "$file"
+  done
+fi
+
+if has kube-score; then
+  for name in ci staging production; do
+    # Pods are throttled by limits of CPU long before they use what was paid for, so there are none.
+    verdict "kube-score $name" kube-score score --ignore-container-cpu-limit --output-format ci --exit-one-on-warning \
+      --kubernetes-version v1.34 "$work/$name.yaml"
+    grep -E '^\[(CRITICAL|WARNING)\]' "$work/out" || true
+  done
+fi
+
+if has kube-linter; then
+  for name in staging production; do verdict "kube-linter $name" kube-linter lint "$work/$name.yaml"; done
+fi
+
+if has istioctl; then
+  for name in local ci staging production; do
+    verdict "istioctl analyze $name" istioctl analyze --use-kube=false --failure-threshold Warning "$work/$name.yaml"
+  done
+fi
+
+if has promtool; then
+  sed -n '/^  groups:/,$p' deploy/components/observability/rules.yaml | sed 's/^  //' >"$work/rules.yaml"
+  cp deploy/components/observability/rules.test.yaml "$work/"
+  verdict "promtool check rules" promtool check rules "$work/rules.yaml"
+  verdict "promtool test rules" promtool test rules "$work/rules.test.yaml"
+  verdict "promtool check config" promtool check config --syntax-only deploy/compose/prometheus.yaml
+fi
+exit "$failed"
