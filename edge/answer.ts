@@ -15,11 +15,11 @@ export function sendAnswer(
   exchange: Exchange,
   response: Response,
   status: number,
-  headers: Record<string, string>,
+  headers: Record<string, string | string[]>,
   bytes: Buffer | undefined,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const all: Record<string, string | number> = { ...headers, ...exchange.answerHeaders };
+  const all: Record<string, string | string[] | number> = { ...headers, ...exchange.answerHeaders };
   if (bytes !== undefined) all["content-length"] = bytes.length;
   exchange.responseBytes = bytes?.length ?? 0;
   writeHead(runtime, response, status, all);
@@ -32,7 +32,7 @@ export function writeHead(
   runtime: Runtime,
   response: Response,
   status: number,
-  headers: Record<string, string | number>,
+  headers: Record<string, string | string[] | number>,
 ): void {
   if (runtime.state.draining && !("stream" in response)) headers.connection = "close";
   // Both classes take the same arguments; their union has no common signature.

@@ -2,7 +2,6 @@ import type { IncomingMessage } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { type Response, sendProblem } from "./answer.ts";
-import { type ConnectServer, createConnectServer } from "./connect.ts";
 import { applyCors } from "./cors.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { Exchange } from "./exchange.ts";
@@ -12,15 +11,16 @@ import type { Protocol } from "./options.ts";
 import { refusePassthrough, servePassthrough } from "./passthrough.ts";
 import { serveRest } from "./rest.ts";
 import type { Request } from "./rest-context.ts";
+import { createRpcServer, type RpcServer } from "./rpc/rpc.ts";
 import type { Runtime } from "./runtime.ts";
 import { createSocketServer, type SocketServer } from "./web-socket.ts";
 
-/** Sorts requests by protocol: gRPC passes through, Connect and gRPC-Web go to connect-node, the rest is REST. */
+/** Sorts requests by protocol: plain gRPC passes through, other RPC protocols are translated, the rest is REST. */
 export function createDispatcher(runtime: Runtime): Handlers {
-  const serveConnect = createConnectServer(runtime);
+  const serveRpc = createRpcServer(runtime);
   const sockets = createSocketServer(runtime);
   return {
-    onRequest: (request, response) => dispatch(runtime, serveConnect, request, response),
+    onRequest: (request, response) => dispatch(runtime, serveRpc, request, response),
     onGrpc: (stream, headers) => dispatchGrpc(runtime, stream, headers),
     upgrades: (request) => asksForStream(runtime, request, sockets),
     onUpgrade: (request, socket, head) => dispatchUpgrade(runtime, sockets, request, socket, head),
@@ -28,7 +28,7 @@ export function createDispatcher(runtime: Runtime): Handlers {
   };
 }
 
-function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Request, response: Response): void {
+function dispatch(runtime: Runtime, serveRpc: RpcServer, request: Request, response: Response): void {
   const { authority, target } = partsOf(request);
   const path = pathOf(target);
   const protocol = protocolOf(runtime, request, path);
@@ -37,10 +37,11 @@ function dispatch(runtime: Runtime, serveConnect: ConnectServer, request: Reques
     runtime.options.onRequest?.(exchange);
     if (applyCors(runtime, exchange, response)) return;
     if (target.length > runtime.limits.maxTargetBytes) throw targetTooLong(runtime.limits.maxTargetBytes);
-    if (protocol === "grpc") throw grpcNeedsHttp2();
+    if (protocol === "grpc" && (request.httpVersionMajor < 2 || request.method !== "POST"))
+      throw grpcNeedsHttp2();
     const context = { runtime, exchange, request, response };
     if (protocol === "rest") serveRest(context);
-    else serveConnect(context, path);
+    else serveRpc(context, path);
   } catch (error) {
     sendProblem(runtime, exchange, response, toEdgeError(error));
   }

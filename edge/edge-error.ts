@@ -1,4 +1,4 @@
-import { Code } from "./grpc-code.ts";
+import { Code, isInternalCode } from "./grpc-code.ts";
 
 /** One refused member of a request. */
 export interface Violation {
@@ -28,6 +28,8 @@ export interface EdgeErrorInit {
   readonly retryAfterMs?: number;
   /** Headers of the answer, such as Allow or WWW-Authenticate. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whether the message may leave though its code is INTERNAL, UNKNOWN or DATA_LOSS; default false. */
+  readonly shown?: boolean;
   /** Encoded google.rpc.Status of the backend, kept for the gRPC family of protocols. */
   readonly statusDetails?: Uint8Array;
   readonly cause?: unknown;
@@ -44,6 +46,7 @@ export class EdgeError extends Error {
   readonly metadata: Readonly<Record<string, string>> | undefined;
   readonly retryAfterMs: number | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly shown: boolean;
   readonly statusDetails: Uint8Array | undefined;
 
   constructor(init: EdgeErrorInit) {
@@ -58,6 +61,7 @@ export class EdgeError extends Error {
     this.metadata = init.metadata;
     this.retryAfterMs = init.retryAfterMs;
     this.headers = init.headers;
+    this.shown = init.shown ?? false;
     this.statusDetails = init.statusDetails;
   }
 }
@@ -76,6 +80,11 @@ export function badRequest(reason: string, message: string, field?: string): Edg
 export function toEdgeError(thrown: unknown): EdgeError {
   if (thrown instanceof EdgeError) return thrown;
   return new EdgeError({ code: Code.INTERNAL, reason: "INTERNAL", message: "internal error", cause: thrown });
+}
+
+/** The text that callers get to see. */
+export function publicText({ code, shown, message }: EdgeError): string {
+  return isInternalCode(code) && !shown ? "internal error" : message;
 }
 
 function violationsOf(init: EdgeErrorInit): Violation[] {

@@ -7,20 +7,21 @@ import { EdgeError, type EdgeErrorInit, type Violation } from "./edge-error.ts";
 import { codeName, isInternalCode } from "./grpc-code.ts";
 
 /** The error of a call that did not end OK, with what the backend's status details say lifted out of them. */
-export function errorOfOutcome(outcome: Outcome): EdgeError {
+export function errorOfOutcome(outcome: Outcome, internalErrors?: "mask" | "show"): EdgeError {
   if (outcome.error !== undefined) return outcome.error;
   if (outcome.failure !== undefined) return errorOfFailure(outcome, outcome.failure);
   const lifted = outcome.details === undefined ? {} : liftDetails(outcome.details);
+  const isInternal = isInternalCode(outcome.code);
+  const shown = !isInternal || internalErrors === "show";
   return new EdgeError({
     code: outcome.code,
     reason: codeName(outcome.code),
     domain: "grpc",
-    message: isInternalCode(outcome.code) ? "internal error" : outcome.message,
+    message: shown ? outcome.message : "internal error",
+    shown,
     ...lifted,
-    ...(outcome.details === undefined || isInternalCode(outcome.code)
-      ? {}
-      : { statusDetails: outcome.details }),
-    cause: isInternalCode(outcome.code) ? new Error(outcome.message) : undefined,
+    ...(outcome.details === undefined || !shown ? {} : { statusDetails: outcome.details }),
+    cause: isInternal ? new Error(outcome.message) : undefined,
   });
 }
 

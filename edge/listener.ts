@@ -158,7 +158,7 @@ function createHttp2(
   server.on("sessionError", () => undefined);
   server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     stream.on("error", () => undefined);
-    if (isGrpc(headers["content-type"]) && headers[":method"] === "POST") {
+    if (passes(headers)) {
       handlers.onGrpc(stream, headers);
       return;
     }
@@ -168,8 +168,11 @@ function createHttp2(
   return server;
 }
 
-function isGrpc(contentType: string | undefined): boolean {
-  return contentType !== undefined && /^application\/grpc(?:$|[+;])/.test(contentType);
+/** gRPC whose bytes can pass as they are: protobuf, not compressed. */
+function passes(headers: IncomingHttpHeaders): boolean {
+  const type = headers["content-type"];
+  if (type === undefined || !/^application\/grpc(?:$|\+proto|;)/.test(type)) return false;
+  return headers[":method"] === "POST" && /^(?:identity)?$/.test(String(headers["grpc-encoding"] ?? ""));
 }
 
 /** Peeks at a connection's first bytes; a connection that sends too few in time is closed. */

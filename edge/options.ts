@@ -234,6 +234,8 @@ export interface EdgeOptions {
   readonly onSettled?: (settled: Settled) => void;
   /** Last word on a problem document: may add extensions or replace texts and `status`, which is the answer's. */
   readonly problem?: (problem: Problem, request: EdgeRequest) => Problem;
+  /** Whether texts of a backend's INTERNAL, UNKNOWN and DATA_LOSS reach callers; default mask. */
+  readonly internalErrors?: "mask" | "show";
   /** What happens to members the contract does not know; default drop. */
   readonly unknownMembers?: "drop" | "reject";
   /** Query parameters taken and forgotten where they name no field; a trailing `*` is a prefix. Default `utm_*` and names of API keys. */

@@ -8,7 +8,7 @@ import type { Exchange } from "./exchange.ts";
 import { messageTooLarge, readFirstMessage } from "./first-message.ts";
 import { Code } from "./grpc-code.ts";
 import { frameMessage } from "./grpc-frame.ts";
-import { masked, trailersOf } from "./grpc-trailers.ts";
+import { passOn, trailersOf } from "./grpc-trailers.ts";
 import { LocalBackend } from "./local-backend.ts";
 import { MessageMeter } from "./message-meter.ts";
 import type { Procedure } from "./route-table.ts";
@@ -241,7 +241,10 @@ class Passthrough {
       return;
     }
     this.#responded = true;
-    const answer = { ...masked(headers), ...this.#exchange.answerHeaders };
+    const answer = {
+      ...passOn(headers, this.#runtime.options.internalErrors),
+      ...this.#exchange.answerHeaders,
+    };
     if (headers["grpc-status"] !== undefined) {
       this.#finish(headers);
       this.#stream.respond(answer, { endStream: true });
@@ -250,7 +253,9 @@ class Passthrough {
       return;
     }
     this.#stream.respond(answer, { waitForTrailers: true });
-    this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(masked(this.#trailers ?? {})));
+    this.#stream.on("wantTrailers", () =>
+      this.#stream.sendTrailers(passOn(this.#trailers ?? {}, this.#runtime.options.internalErrors)),
+    );
   }
 
   /** The rest of a request that has its answer is of no use; whoever keeps sending is cut off. */

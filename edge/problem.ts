@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import type { EdgeError } from "./edge-error.ts";
-import { codeName, httpStatusOf, isInternalCode } from "./grpc-code.ts";
+import { type EdgeError, publicText } from "./edge-error.ts";
+import { codeName, httpStatusOf } from "./grpc-code.ts";
 import type { Problem } from "./options.ts";
 
 /** The problem document of an error (X2); texts of INTERNAL, UNKNOWN and DATA_LOSS never leave. */
@@ -10,7 +10,7 @@ export function problemOf(error: EdgeError): Problem {
     type: "about:blank",
     title: STATUS_CODES[status] ?? "Error",
     status,
-    detail: isInternalCode(error.code) ? "internal error" : error.message,
+    detail: publicText(error),
     code: codeName(error.code),
     reason: error.reason,
     domain: error.domain,

@@ -98,7 +98,7 @@ export class SocketCall implements CallListener {
   onEnd(outcome: Outcome): void {
     if (this.#over || outcome.failure === "cancelled") return;
     if (outcome.code !== Code.OK) {
-      this.#fail(errorOfOutcome(outcome));
+      this.#fail(errorOfOutcome(outcome, this.#runtime.options.internalErrors));
       return;
     }
     this.#over = true;

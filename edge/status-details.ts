@@ -2,16 +2,21 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
-import type { EdgeError } from "./edge-error.ts";
-import { isInternalCode } from "./grpc-code.ts";
+import { type EdgeError, publicText } from "./edge-error.ts";
+import { codeName } from "./grpc-code.ts";
 
 /** The encoded google.rpc.Status of an error: the backend's own where there is one, else made from its parts. */
 export function encodeStatusDetails(error: EdgeError): Uint8Array {
   if (error.statusDetails !== undefined) return error.statusDetails;
   const { reason, domain, violations, retryAfterMs } = error;
-  const details = [
-    anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason, domain, metadata: { ...error.metadata } })),
-  ];
+  const details = isBare(error)
+    ? []
+    : [
+        anyPack(
+          ErrorInfoSchema,
+          create(ErrorInfoSchema, { reason, domain, metadata: { ...error.metadata } }),
+        ),
+      ];
   if (violations.length > 0) {
     const fieldViolations = violations.map(({ field, description, reason: why = "" }) => ({
       field,
@@ -27,6 +32,21 @@ export function encodeStatusDetails(error: EdgeError): Uint8Array {
     };
     details.push(anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay })));
   }
-  const message = isInternalCode(error.code) ? "internal error" : error.message;
-  return toBinary(StatusSchema, create(StatusSchema, { code: error.code, message, details }));
+  return toBinary(
+    StatusSchema,
+    create(StatusSchema, { code: error.code, message: publicText(error), details }),
+  );
+}
+
+/** Whether an error says no more than its code and text: a reason that only repeats the code is none. */
+export function isBare({
+  statusDetails,
+  code,
+  reason,
+  metadata,
+  violations,
+  retryAfterMs,
+}: EdgeError): boolean {
+  const plain = reason === codeName(code) && metadata === undefined;
+  return statusDetails === undefined && plain && violations.length === 0 && retryAfterMs === undefined;
 }

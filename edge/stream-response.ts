@@ -60,7 +60,7 @@ class StreamResponder implements Responder {
     clearInterval(this.#heartbeat);
     if (outcome.failure === "cancelled" || this.#over) return;
     if (outcome.code !== Code.OK) {
-      this.fail(errorOfOutcome(outcome));
+      this.fail(errorOfOutcome(outcome, this.#context.runtime.options.internalErrors));
       return;
     }
     const { exchange, response } = this.#context;

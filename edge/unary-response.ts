@@ -42,7 +42,7 @@ function answerUnary(
   if (outcome.failure === "cancelled") return;
   if (outcome.code !== Code.OK || message === undefined) {
     const ended = outcome.code === Code.OK ? failed("malformed", "not one message") : outcome;
-    sendProblem(runtime, exchange, response, errorOfOutcome(ended));
+    sendProblem(runtime, exchange, response, errorOfOutcome(ended, runtime.options.internalErrors));
     return;
   }
   try {

@@ -5,6 +5,7 @@ export interface RawAnswer {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: string;
+  readonly bytes: Buffer;
   /** The body as JSON. */
   json(): Record<string, unknown>;
 }
@@ -69,11 +70,13 @@ function parseAnswer(bytes: Buffer): RawAnswer {
     ]),
   );
   const rest = bytes.subarray(split + 4);
-  const body = (headers["transfer-encoding"] === "chunked" ? dechunk(rest) : rest).toString("utf8");
+  const content = headers["transfer-encoding"] === "chunked" ? dechunk(rest) : rest;
+  const body = content.toString("utf8");
   return {
     status: Number(line.split(" ")[1]),
     headers,
     body,
+    bytes: content,
     json: () => JSON.parse(body) as Record<string, unknown>,
   };
 }
