@@ -7,6 +7,8 @@ const exclude = ["**/node_modules/**", "**/.souk/**"];
 
 export default defineConfig({
   test: {
+    // Integration tests mostly wait for processes and stores; the default, one fewer than the cores, would leave two cores idle.
+    maxWorkers: 3,
     projects: [
       {
         test: {

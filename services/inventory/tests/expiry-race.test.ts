@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { newId } from "#kit/ids/ids.ts";
-import { type Session, statement } from "#kit/postgres/postgres.ts";
+import { statement } from "#kit/postgres/postgres.ts";
 import { openReconciling } from "#kit/testing/reconciling.ts";
 import { eventually } from "#kit/testing/testing.ts";
 import { openShop, type Shop } from "./shop.ts";
+import { someoneWaits, whileStockIsLocked } from "./stock-lock.ts";
 
 const quarterMs = 16 * 60_000;
 const sku = "TEA-1";
@@ -15,34 +16,6 @@ beforeEach(async () => {
   await shop.receive({ [sku]: 100 });
 });
 afterEach(() => shop.close());
-
-const begin = statement("test-begin", "begin");
-const lockStock = statement("test-lock-stock", "select from stock where sku = $1 for update");
-const rollback = statement("test-rollback", "rollback");
-const selectWaiting = statement(
-  "test-select-waiting",
-  `select count(*)::int as waiting from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock' and position($1 in query) > 0`,
-);
-
-/** Until `during` is over, whoever wants the stock row waits for it. */
-async function whileStockIsLocked(during: () => Promise<void>) {
-  const session: Session = await shop.service.db.session();
-  try {
-    await session.query(begin);
-    await session.query(lockStock, [sku]);
-    await during();
-    await session.query(rollback);
-  } finally {
-    await session.close();
-  }
-}
-
-const someoneWaits = (what: "due as materialized" | "confirmed (order_id") =>
-  eventually(async () => {
-    const [row] = await shop.service.db.query<{ waiting: number }>(selectWaiting, [what]);
-    expect(row?.waiting).toBe(1);
-  });
 
 const selectEvents = statement(
   "test-select-events-by-version",
@@ -66,11 +39,11 @@ const findings = () => openReconciling(shop.service, "inventory").run("stock-wit
 
 test("a commit that meets its reservation being expired waits for that, and takes the pieces again", async () => {
   const order = await reserved();
-  await whileStockIsLocked(async () => {
+  await whileStockIsLocked(shop.service, sku, async () => {
     await shop.service.shiftClock(quarterMs);
-    await someoneWaits("due as materialized");
+    await someoneWaits(shop.service, "due as materialized");
     await shop.confirm([order]);
-    await someoneWaits("confirmed (order_id");
+    await someoneWaits(shop.service, "confirmed (order_id");
   });
   await eventually(async () => expect(await eventsOf(order.reservationId)).toContain("StockCommitted"));
   const events = ["StockReserved", "StockReleased", "StockCommitted"];
@@ -83,9 +56,9 @@ test("a reservation that is being committed does not expire, and what else is du
   const order = await reserved();
   await shop.receive({ "TEA-2": 10 });
   const { reservation: other } = await shop.reserve({ "TEA-2": 3 });
-  await whileStockIsLocked(async () => {
+  await whileStockIsLocked(shop.service, sku, async () => {
     await shop.confirm([order]);
-    await someoneWaits("confirmed (order_id");
+    await someoneWaits(shop.service, "confirmed (order_id");
     await shop.service.shiftClock(quarterMs);
     await eventually(async () =>
       expect(await eventsOf(other?.reservationId ?? "")).toEqual(["StockReserved", "StockReleased"]),
