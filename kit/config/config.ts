@@ -212,6 +212,11 @@ export interface ServiceConfig extends ProcessConfig {
   readonly eventAckWaitMs: number;
   /** SAGA_LEASE_MS, default 10 000: how long a dead replica's sagas lie before another takes them over. */
   readonly sagaLeaseMs: number;
+  /**
+   * TRACK, default stable. A canary answers calls and does nothing by itself: no events are published or consumed, no sagas driven, no jobs
+   * run, but for those that serve callers. All that is its stable replicas' until it is promoted.
+   */
+  readonly track: "stable" | "canary";
   /** RECONCILIATION_GRACE_MS, default 60 000: how long a record must have been at rest before it is compared. */
   readonly reconciliationGraceMs: number;
 }
@@ -254,6 +259,7 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
     eventPrefix: reader.text("EVENT_PREFIX", "souk"),
     eventAckWaitMs: reader.integer("EVENT_ACK_WAIT_MS", { default: 30_000, min: 100, max: 600_000 }),
     sagaLeaseMs: reader.integer("SAGA_LEASE_MS", { default: 10_000, min: 100, max: 600_000 }),
+    track: reader.choice("TRACK", ["stable", "canary"], "stable"),
     reconciliationGraceMs: reader.integer("RECONCILIATION_GRACE_MS", {
       default: 60_000,
       min: 0,

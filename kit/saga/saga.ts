@@ -19,7 +19,7 @@ import { createRecorder, type Recorder } from "./recorder.ts";
 import { definitionOf, findDefinition, type SagaRow, toHeld } from "./row.ts";
 import { claimSagas, insertSagas, releaseLeases, renewLeases, selectBySubjects } from "./statements.ts";
 import { type TurnReason, turnBack } from "./turn-back.ts";
-import { everyVersion } from "./versions.ts";
+import { everyVersion, lastReleased } from "./versions.ts";
 
 /** What a saga starts from. */
 export interface SagaStart<Input> {
@@ -59,6 +59,8 @@ export interface SagaEngineOptions {
   readonly definitions: readonly SagaDefinition<never>[];
   /** How long this replica may be silent before others take its sagas over; 10,000 ms by default. */
   readonly leaseMs: number;
+  /** False for a canary: it leaves the sagas it starts to others, in a version that these know. Default true. */
+  readonly drives?: boolean;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -74,6 +76,7 @@ export function createSagaEngine(options: SagaEngineOptions): SagaEngine {
   const definitions = everyVersion(options.definitions as readonly SagaDefinition[]);
   const engine: Engine = {
     ...options,
+    drives: options.drives ?? true,
     definitions,
     measure: createMeasurement({ ...options, definitions }),
     owner: newId("replica"),
@@ -98,6 +101,7 @@ interface Engine {
   /** Every version that this replica serves. */
   readonly definitions: readonly SagaDefinition[];
   readonly leaseMs: number;
+  readonly drives: boolean;
   readonly log: Logger;
   readonly measure: () => Promise<void>;
   readonly owner: string;
@@ -116,7 +120,7 @@ function startSaga(
   const saga: HeldSaga = {
     ...start,
     sagaId: newId("saga"),
-    definition,
+    definition: engine.drives ? definition : lastReleased(definition),
     status: "running",
     step: 0,
     results: {},
@@ -146,8 +150,8 @@ function openStarts(engine: Engine, tx: Transaction, first: HeldSaga): HeldSaga[
       column(({ subjectId }) => subjectId),
       column(({ correlationId }) => correlationId),
       column(({ input }) => JSON.stringify(input)),
-      engine.owner,
-      engine.leaseMs,
+      engine.drives ? engine.owner : null,
+      engine.drives ? engine.leaseMs : null,
     ],
   }));
   tx.afterCommit(() => {
@@ -158,7 +162,12 @@ function openStarts(engine: Engine, tx: Transaction, first: HeldSaga): HeldSaga[
 
 /** Starts driving a held saga, if there is room; otherwise it stays in the table until the next poll finds it. */
 function take(engine: Engine, saga: HeldSaga) {
-  if (engine.stopping.signal.aborted || engine.active.size >= maxActive || engine.active.has(saga.sagaId))
+  if (
+    !engine.drives ||
+    engine.stopping.signal.aborted ||
+    engine.active.size >= maxActive ||
+    engine.active.has(saga.sagaId)
+  )
     return;
   const driving = drive(engine, saga, engine.stopping.signal)
     .catch((error: unknown) =>

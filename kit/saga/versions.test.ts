@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { SagaDefinition, SagaStep } from "./definition.ts";
-import { everyVersion } from "./versions.ts";
+import { everyVersion, lastReleased } from "./versions.ts";
 
 const step = (name: string, rest: Partial<SagaStep<unknown>> = {}): SagaStep<unknown> => ({
   name,
@@ -48,4 +48,12 @@ describe("a definition that could not be driven is refused at the start:", () =>
   test("two definitions of one name and version", () => {
     expect(() => everyVersion([aDefinition(), aDefinition()])).toThrow("two definitions of saga checkout");
   });
+});
+
+test("the last released version is the newest of the earlier ones, and the only one where nothing has changed", () => {
+  const earlier = [1, 3, 2].map((version) => ({ version, steps: [step(`of-${version}`)] }));
+  const last = lastReleased(aDefinition({ version: 4, earlier }));
+  expect([last.version, last.steps.map(({ name }) => name)]).toEqual([3, ["of-3"]]);
+  const unchanged = aDefinition();
+  expect(lastReleased(unchanged)).toBe(unchanged);
 });

@@ -24,3 +24,12 @@ function check({ name, version, steps }: SagaDefinition, known: Set<string>) {
     throw new Error(`${title} has two steps of one name`);
   if (steps.filter((step) => step.pivot).length > 1) throw new Error(`${title} is decided twice`);
 }
+
+/**
+ * The version by which a canary begins sagas: the last that the release before it serves too, since that one drives them. New steps
+ * become active when the canary is promoted.
+ */
+export function lastReleased(definition: SagaDefinition): SagaDefinition {
+  const [last] = (definition.earlier ?? []).toSorted((a, b) => b.version - a.version);
+  return last ? { ...definition, version: last.version, steps: last.steps } : definition;
+}

@@ -38,6 +38,8 @@ export interface Job {
   readonly name: string;
   /** Pause between the end of one run and the start of the next, in milliseconds. */
   readonly everyMs: number;
+  /** It serves callers of its own process and changes nothing, so a canary runs it too. */
+  readonly inCanary?: true;
   /** A failed run is logged and tried again after the pause. */
   run(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import { runConsumers } from "#kit/inbox/consume.ts";
 import { streamName, streamSubjects } from "#kit/nats/event-names.ts";
 import { connectNats, ensureStream, type Nats } from "#kit/nats/nats.ts";
 import { openOutbox } from "#kit/outbox/outbox.ts";
-import { createRelay } from "#kit/outbox/relay.ts";
+import { createRelay, type Relay } from "#kit/outbox/relay.ts";
 import { publishTooEarly } from "#kit/outbox/too-early.ts";
 import { awaitMigrations } from "#kit/postgres/migrate.ts";
 import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
@@ -161,6 +161,7 @@ function wire<Config extends ServiceConfig>(parts: Parts<Config>, db: Database) 
     db,
     definitions: wiring.sagas ?? [],
     leaseMs: config.sagaLeaseMs,
+    drives: config.track === "stable",
     log,
     metrics,
   });
@@ -183,18 +184,15 @@ interface LoopParts {
   readonly reconciler: Reconciler;
 }
 
-/** Starts what the service does by itself; `ended` settles when all of it has. */
+/** Starts what the service does by itself, of which a canary does next to nothing; `ended` settles when all of it has. */
 async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, loopParts: LoopParts) {
   const { definition, config, log, metrics, stopping } = parts;
-  const { db, nats, wiring, engine, reconciler } = loopParts;
-  const { signal } = stopping;
-  const sagas = wiring.sagas ?? [];
-  const jobs = [...(wiring.jobs ?? []), ...(sagas.length > 0 ? [measureSagas(db, sagas, metrics)] : [])];
-  const loops = [engine.run(signal), reconciler.run(signal), ...jobs.map((job) => runJob(job, log, signal))];
+  const { db, nats, wiring } = loopParts;
   for (const file of announcedBy(wiring)) {
     const subjects = streamSubjects(file, config.eventPrefix);
     await ensureStream(nats, { name: streamName(file, config.eventPrefix), subjects });
   }
+  const acts = config.track === "stable";
   const relay = createRelay({ db, nats, log, metrics });
   openOutbox(db, {
     source: definition.name,
@@ -202,26 +200,31 @@ async function startLoops<Config extends ServiceConfig>(parts: Parts<Config>, lo
     onCommitted: relay.wake,
     publishTooEarly: planted("publish-before-commit") ? publishTooEarly(nats) : undefined,
   });
-  loops.push(relay.run(signal), keepRetention({ db, log }, signal));
-  const consumers = wiring.consumers ?? [];
-  const service = definition.name;
-  loops.push(
-    runConsumers(
-      {
-        service,
-        consumers,
-        prefix: config.eventPrefix,
-        db,
-        nats,
-        log,
-        metrics,
-        limits: { ackWaitMs: config.eventAckWaitMs },
-      },
-      signal,
-    ),
-  );
+  const jobs = (wiring.jobs ?? []).filter(({ inCanary }) => acts || inCanary);
+  const loops: Promise<unknown>[] = jobs.map((job) => runJob(job, log, stopping.signal));
+  if (acts) loops.push(...actByItself(parts, loopParts, relay));
+  else log.info("a canary: what it begins, the stable replicas go on with");
   // In an object, since an async function would wait for a promise that it returns.
   return { ended: Promise.all(loops) };
+}
+
+function actByItself<Config extends ServiceConfig>(
+  { definition, config, log, metrics, stopping }: Parts<Config>,
+  { db, nats, wiring, engine, reconciler }: LoopParts,
+  relay: Relay,
+): Promise<unknown>[] {
+  const { signal } = stopping;
+  const { consumers = [], sagas = [] } = wiring;
+  const limits = { ackWaitMs: config.eventAckWaitMs };
+  const names = { service: definition.name, prefix: config.eventPrefix };
+  return [
+    engine.run(signal),
+    reconciler.run(signal),
+    relay.run(signal),
+    keepRetention({ db, log }, signal),
+    runConsumers({ ...names, consumers, db, nats, log, metrics, limits }, signal),
+    ...(sagas.length > 0 ? [runJob(measureSagas(db, sagas, metrics), log, signal)] : []),
+  ];
 }
 
 /** The packages whose events a service announces: its own contract's, and what its operators do. */

@@ -11,6 +11,7 @@ const everyMs = 1_000;
 export const watchElsewhere = (db: Database, watch: OrderWatch): Job => ({
   name: "watch-elsewhere",
   everyMs,
+  inCanary: true,
   async run() {
     const followed = watch.followed();
     if (followed.length === 0) return;

@@ -54,3 +54,26 @@ test("a deploy with sagas in flight: old and new build share the table, and each
   expect(await newBuild.engine.find(renewed, "began-old")).toMatchObject({ lastDone: "notify" });
   expect(keys).toEqual(["began-old:charge", "began-new:reserve", "began-new:capture", "began-old:notify"]);
 });
+
+test("a canary begins sagas by the steps that the stable release knows and drives; its new step waits for promotion", async () => {
+  const { step, keys } = createParticipants();
+  const old = aDefinition([step("reserve"), step("capture")]);
+  const renewed = aDefinition([step("reserve"), step("gift"), step("capture")], {
+    version: 2,
+    earlier: [{ version: 1, steps: [step("reserve"), step("capture")] }],
+  });
+  const canary = open(parts(), [renewed], { runs: false, drives: false });
+  await canary.start(renewed, "in-canary");
+  open(await openReplica(), [old]);
+  await ended("in-canary");
+  const promoted = open(await openReplica(), [renewed]);
+  await promoted.start(renewed, "promoted");
+  await ended("promoted");
+  expect(keys).toEqual([
+    "in-canary:reserve",
+    "in-canary:capture",
+    "promoted:reserve",
+    "promoted:gift",
+    "promoted:capture",
+  ]);
+});

@@ -84,12 +84,13 @@ export const endsOf = async (parts: Parts, subjectId: string) => ({
 export function openEngine(
   parts: Parts,
   definitions: readonly SagaDefinition<Input>[],
-  { leaseMs = 10_000, runs = true } = {},
+  { leaseMs = 10_000, runs = true, drives = true } = {},
 ) {
   const engine = createSagaEngine({
     ...parts,
     definitions: definitions as readonly SagaDefinition<never>[],
     leaseMs,
+    drives,
   });
   const stopping = new AbortController();
   const ended = runs ? engine.run(stopping.signal) : Promise.resolve();
