@@ -9,7 +9,7 @@ import type { Outgoing } from "./outgoing.ts";
  * and not this process's memory. Leaving the loop cancels the call. Throws the error that the stream ends with.
  */
 export async function* readAnswers(outgoing: Outgoing): AsyncGenerator<Message> {
-  const inbox = new Inbox();
+  const inbox = new Inbox(outgoing.signal);
   const call = openCall(outgoing);
   const release = cancelWithSignal(call, outgoing.signal);
   startStream(call, outgoing, inbox);
@@ -45,9 +45,14 @@ function decode({ rpc }: Outgoing, bytes: Buffer): Message {
 
 // Between a call that pushes and a loop that pulls. Holds one message at most: the next is asked for when it is taken.
 class Inbox {
+  readonly #signal: AbortSignal | undefined;
   #waiting: { resolve(bytes: Buffer | undefined): void; reject(error: Error): void } | undefined;
   #messages: Buffer[] = [];
   #status: StatusObject | undefined;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
 
   get ended(): boolean {
     return this.#status !== undefined;
@@ -77,6 +82,6 @@ class Inbox {
     this.#waiting = undefined;
     const bytes = this.#messages.shift();
     if (bytes !== undefined || this.#status?.code === statusCode.OK) waiting.resolve(bytes);
-    else waiting.reject(toError(this.#status as StatusObject));
+    else waiting.reject(toError(this.#status as StatusObject, this.#signal));
   }
 }

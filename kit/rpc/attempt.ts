@@ -24,7 +24,7 @@ export function attemptUnary(outgoing: Outgoing): Promise<Message> {
       },
       onReceiveStatus: (status) => {
         release();
-        if (status.code !== statusCode.OK) reject(toError(status));
+        if (status.code !== statusCode.OK) reject(toError(status, outgoing.signal));
         else settle(outgoing, answer, resolve, reject);
       },
     });
@@ -70,13 +70,17 @@ export function cancelWithSignal(call: ChannelCall, signal: AbortSignal | undefi
 
 function nothing(): void {}
 
-/** The error a callee's status stands for; marked, where the callee says that repeating is in vain. */
-export function toError(status: StatusObject): ServiceError {
+/**
+ * The error a callee's status stands for; marked, where the callee says that repeating is in vain. CANCELLED is ours to say: where
+ * nobody here gave up, it is how grpc-js may tell of a connection that broke, or how the callee tells of another caller's end.
+ */
+export function toError(status: StatusObject, signal: AbortSignal | undefined): ServiceError {
   const details = status.metadata.get("grpc-status-details-bin")[0];
+  const uncalled = status.code === statusCode.CANCELLED && signal?.aborted !== true;
   const error = fromStatus({
-    code: status.code,
+    code: uncalled ? statusCode.UNAVAILABLE : status.code,
     message: status.details,
-    details: typeof details === "string" ? undefined : details,
+    details: uncalled || typeof details === "string" ? undefined : details,
   });
   if (forbidsRetry(status)) markExhausted(error);
   return error;

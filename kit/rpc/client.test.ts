@@ -192,6 +192,18 @@ it("a call that the callee turned away unread is sent again, though it changes s
   server.close();
 });
 
+it("a call that ends as cancelled though nobody gave up counts as a callee that is away", async () => {
+  const server = createServer().on("stream", (stream: ServerHttp2Stream) => {
+    stream.on("error", () => undefined);
+    stream.close(constants.NGHTTP2_CANCEL);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  using client = clientOf(`http://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const asked = client.reserveStock({ orderId, lines }, { idempotencyKey: "k" });
+  await expect(asked).rejects.toMatchObject({ code: Code.UNAVAILABLE, reason: "DEPENDENCY_UNAVAILABLE" });
+  server.close();
+});
+
 it("an own call carries the service's token, a forwarded one the caller's, and a given one wins", async () => {
   const subjects: (string | undefined)[] = [];
   await using inventory = await startInventory({

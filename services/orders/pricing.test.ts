@@ -12,6 +12,7 @@ import { createCache } from "#kit/cache/cache.ts";
 import { serviceError } from "#kit/errors/errors.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
+import { deadlineIn } from "#kit/time/time.ts";
 import { createPricing } from "./pricing.ts";
 
 // Nothing listens there: everything is loaded, which is what happens while Redis is away.
@@ -19,7 +20,7 @@ const log = createLogger({ service: "test", level: "silent" });
 const cache = createCache({ redisUrl: "redis://127.0.0.1:1", prefix: "test", log });
 afterAll(() => cache.close());
 
-const call = { correlationId: "request-1" };
+const call = { correlationId: "request-1", traceparent: undefined };
 const price = { currencyCode: "EUR", amountMinor: 1_999n };
 const assortment = new Map(["product_1", "product_2"].map((productId) => [productId, `SKU-${productId}`]));
 
@@ -51,7 +52,7 @@ function priceWith(refusal?: Error) {
   return { asked, pricing };
 }
 
-test("the catalog is asked once for all products of an order, each named once, within the order's call", async () => {
+test("the catalog is asked once for all products of an order, each named once, in the name of the order's request", async () => {
   const { asked, pricing } = priceWith();
   const products = await pricing.products(["product_1", "product_2", "product_1"], call);
   expect(asked).toEqual([[{ productIds: ["product_1", "product_2"] }, { call }]]);
@@ -62,6 +63,17 @@ test("the catalog is asked once for all products of an order, each named once, w
     name: "Teapot",
     price: expect.objectContaining(price),
   });
+});
+
+test("a caller who leaves takes no answer from those who wait for the same", async () => {
+  const { asked, pricing } = priceWith();
+  const leaving = new AbortController();
+  const first = pricing.products(["product_1"], { ...call, signal: leaving.signal, deadline: deadlineIn(5) });
+  const second = pricing.products(["product_1"], call);
+  leaving.abort();
+  expect([...(await second).keys()]).toEqual(["product_1"]);
+  expect(asked).toEqual([[{ productIds: ["product_1"] }, { call }]]);
+  await first;
 });
 
 test("a product that the catalog does not sell is missing", async () => {

@@ -37,7 +37,7 @@ export function createPricing(options: {
         load: async () => {
           const quote = await shipping.quoteShipping(
             { countryCode, serviceLevel: toWireLevel(level) },
-            { call },
+            { call: ofAll(call) },
           );
           return fromMoney(quote.price);
         },
@@ -47,6 +47,12 @@ export function createPricing(options: {
     forget: (productId) => cache.invalidate([productKey(productId)]),
   };
 }
+
+/**
+ * Whoever asks for the same meanwhile waits for the same answer, so asking must not end with the one call that began it: the
+ * others have time left, and would hear that somebody else went away.
+ */
+const ofAll = ({ correlationId, traceparent }: CallContext): CallContext => ({ correlationId, traceparent });
 
 async function readProducts(
   catalog: Client<typeof CatalogService>,
@@ -58,7 +64,10 @@ async function readProducts(
   const found = await cache.getManyOrLoad<PricedProduct>(keys, {
     ttlMs: productTtlMs,
     loadMany: async (missing) => {
-      const { products } = await catalog.batchGetProducts({ productIds: missing.map(productIdOf) }, { call });
+      const { products } = await catalog.batchGetProducts(
+        { productIds: missing.map(productIdOf) },
+        { call: ofAll(call) },
+      );
       return new Map(
         products.map(({ productId, sku, name, price }) => [
           productKey(productId),
