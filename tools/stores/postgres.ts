@@ -28,6 +28,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   jit: "off",
   log_line_prefix: "%m [%p] %d ",
   log_lock_waits: "on",
+  // After a crash: one call for the whole disk instead of one for each of thousands of files, which took ten seconds.
+  ...(process.platform === "linux" && { recovery_init_sync_method: "syncfs" }),
 };
 
 /**
