@@ -15,11 +15,14 @@ import { conclude } from "./report/conclude.ts";
 import { type RunOutcome, type RunPlan, runOnce } from "./run.ts";
 import { DATABASE_NAMES, LINK_NAMES, portOf, REPLICATED } from "./shop/ports.ts";
 import { type ChaosShop, startShop } from "./shop/shop.ts";
+import { usualRegrets } from "./workload/intention.ts";
 
-const say = (line: string) => console.error(`chaos: ${line}`);
+/** With the seconds since the start. */
+const say = (line: string) => console.error(`chaos: ${Math.round(performance.now() / 1_000)} s: ${line}`);
 const restWithinMs = 60_000;
+const faultsEndWithinMs = 20_000;
 /** What does not come to rest in this time with a bug planted has shown it. */
-const plantedRestWithinMs = 25_000;
+const hasty = { faultsEndWithinMs: 1_000, restWithinMs: 12_000 };
 
 // Connections that the run itself has broken may still be waiting for something: nothing of this process is needed any more.
 process.exit(await main(process.argv.slice(2)));
@@ -57,12 +60,13 @@ function planRun(options: RunOptions, folder: string): RunPlan {
   if (options.planted === undefined) {
     const durationMs = options.minutes * 60_000;
     const faults = planFaults({ ...options, durationMs, services: REPLICATED, links: LINK_NAMES });
-    return { ...common, durationMs, faults, ordersPerSecond: options.ordersPerSecond };
+    const { ordersPerSecond } = options;
+    return { ...common, faultsEndWithinMs, durationMs, faults, ordersPerSecond, regrets: usualRegrets };
   }
-  const { seconds, ordersPerSecond, ...search } = searchFor(options.planted);
+  const { seconds, ordersPerSecond, regrets, ...search } = searchFor(options.planted);
   const durationMs = seconds * 1_000;
   const faults = planFaults({ ...search, seed: options.seed, variant: "random", durationMs });
-  return { ...common, durationMs, restWithinMs: plantedRestWithinMs, faults, ordersPerSecond };
+  return { ...common, ...hasty, durationMs, faults, ordersPerSecond, regrets };
 }
 
 async function runOwn(plan: RunPlan, { seed, planted }: RunOptions): Promise<RunOutcome> {

@@ -3,13 +3,15 @@
 import { type PlantedBug, plantedBugs } from "#kit/failpoints/planted.ts";
 import type { Targets } from "./faults/draw.ts";
 import type { Counts } from "./faults/schedule.ts";
-import { LINK_NAMES, REPLICATED } from "./shop/ports.ts";
+import { LINK_NAMES, REPLICATED, WEBHOOKS } from "./shop/ports.ts";
+import { type Regrets, usualRegrets } from "./workload/intention.ts";
 
 /** How a planted bug is looked for. */
 export interface Search {
   readonly seconds: number;
   readonly ordersPerSecond: number;
   readonly counts: Counts;
+  readonly regrets: Regrets;
   readonly services: readonly string[];
   readonly links: readonly string[];
   readonly troubles?: Targets["troubles"];
@@ -17,12 +19,22 @@ export interface Search {
   readonly invariants: readonly string[];
 }
 
-const usual = { seconds: 25, ordersPerSecond: 12, counts: {}, services: REPLICATED, links: LINK_NAMES };
+const usual = {
+  ...{ seconds: 20, ordersPerSecond: 12, regrets: usualRegrets },
+  ...{ counts: {}, services: REPLICATED, links: LINK_NAMES },
+};
+
+/** The processor does what it is asked, and neither its answer nor its webhook tells of it. */
+const chargedUnheard = {
+  counts: { "trouble-link": 800 },
+  links: ["card-processor", WEBHOOKS],
+  troubles: ["unanswered", "refusing"],
+} as const;
 
 const searches: Readonly<Record<PlantedBug, Search>> = {
   "ack-before-commit": {
     ...usual,
-    counts: { "crash-postgres": 100, "terminate-backends": 1_000 },
+    counts: { "refuse-writes": 150, "terminate-backends": 300 },
     invariants: ["effects-once", "stock-adds-up"],
   },
   // The clients' own repetitions are enough: each is rolled back when its key is found to have an answer.
@@ -44,11 +56,16 @@ const searches: Readonly<Record<PlantedBug, Search>> = {
   },
   "charge-without-key": {
     ...usual,
-    // The processor's answer takes so long that whoever dies has mostly asked already.
-    counts: { "trouble-link": 400, "kill-service": 240 },
-    services: ["payments"],
+    ...chargedUnheard,
+    invariants: ["money-moves-once"],
+  },
+  "refund-without-key": {
+    ...usual,
+    regrets: { refundShare: 0.9, returnShare: 0 },
+    // Orders have to be paid before they can be paid back, so the processor answers now and then.
+    counts: { "trouble-link": 90, "reset-link": 900 },
     links: ["card-processor"],
-    troubles: ["slow"],
+    troubles: ["unanswered"],
     invariants: ["money-moves-once"],
   },
   "release-without-tombstone": {
@@ -58,9 +75,8 @@ const searches: Readonly<Record<PlantedBug, Search>> = {
   },
   "nak-without-delay": {
     ...usual,
-    counts: { "trouble-link": 150 },
-    links: ["postgres:witness"],
-    troubles: ["refusing"],
+    counts: { "refuse-writes": 150 },
+    services: ["witness"],
     invariants: ["retries-are-paced", "no-dead-letters"],
   },
   "retry-on-declined": { ...usual, invariants: ["money-moves-once"] },

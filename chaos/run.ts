@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Access } from "./evidence/access.ts";
 import { gatherEvidence, readAllStreams } from "./evidence/gather.ts";
 import { findAilments } from "./evidence/logs.ts";
-import { type Rest, waitForRest } from "./evidence/rest.ts";
+import { type Rest, timeSagas, waitForRest } from "./evidence/rest.ts";
 import { readOrders, readStock } from "./evidence/tables.ts";
 import type { Scene } from "./faults/act.ts";
 import { type Execution, executeFaults } from "./faults/execute.ts";
@@ -16,6 +16,7 @@ import { pause } from "./pause.ts";
 import { type ChaosShop, untilServing } from "./shop/shop.ts";
 import { type Load, startLoad } from "./workload/buyers.ts";
 import { openHistory, readHistory } from "./workload/history.ts";
+import type { Regrets } from "./workload/intention.ts";
 import type { Goods } from "./workload/purchase.ts";
 import { stockShop } from "./workload/stock-shop.ts";
 
@@ -24,7 +25,10 @@ export interface RunPlan {
   readonly seed: number;
   readonly durationMs: number;
   readonly ordersPerSecond: number;
+  readonly regrets: Regrets;
   readonly faults: readonly PlannedFault[];
+  /** How long a fault that is under way when the load ends may go on. */
+  readonly faultsEndWithinMs: number;
   readonly restWithinMs: number;
   /** Where the history goes, and whatever a failed run leaves. */
   readonly folder: string;
@@ -40,13 +44,13 @@ export interface RunOutcome {
   /** Faults the harness failed to make, and other failures of its own. */
   readonly failures: readonly string[];
   readonly outcomes: Load["outcomes"];
+  /** For each saga under way when everything was healed: how long until it had ended. */
+  readonly sagasTookMs: readonly number[];
   readonly rest: Rest;
   readonly evidence: Evidence;
   readonly goods: readonly Goods[];
 }
 
-/** A late fault may still be under way when the load ends. */
-const faultsEndWithinMs = 20_000;
 const sampleEveryMs = 500;
 
 /** Runs against a shop; without one of its own (`shop` undefined) there are no faults and no restart. */
@@ -55,7 +59,7 @@ export async function runOnce(
   access: Access,
   shop: ChaosShop | undefined,
 ): Promise<RunOutcome> {
-  const { seed, durationMs, ordersPerSecond, say } = plan;
+  const { seed, durationMs, ordersPerSecond, regrets, say } = plan;
   const earlier = await readOrders(access);
   const earlierEvents = await readAllStreams(access);
   const orders = (ordersPerSecond * durationMs) / 1_000;
@@ -65,13 +69,18 @@ export async function runOnce(
   const history = await openHistory(historyPath);
   const startedAtMs = performance.now();
   say(`load and faults for ${Math.round(durationMs / 1_000)} s`);
-  const load = startLoad({ ...access, seed, ordersPerSecond, durationMs, goods, history, startedAtMs });
+  const load = startLoad({
+    ...{ ...access, seed, ordersPerSecond, regrets, durationMs, goods, history, startedAtMs },
+  });
   const sampling = new AbortController();
   const samples = sampleStock(access, goods, startedAtMs, sampling.signal);
   const execution = shop && (await breakAndHeal(plan, { shop, sku: goods[0]?.sku ?? "" }, startedAtMs, load));
   await load.ended;
   say("healed; waiting for rest");
-  const unknown = await load.settle(plan.restWithinMs / 2);
+  const [unknown, sagasTookMs] = await Promise.all([
+    load.settle(plan.restWithinMs / 2),
+    timeSagas(access, plan.restWithinMs),
+  ]);
   const rest = await waitForRest(access, plan.restWithinMs);
   sampling.abort();
   const own = {
@@ -91,7 +100,8 @@ export async function runOnce(
   const evidence = await look(rest.restless);
   const verdicts = judge(evidence);
   const { incidents = [], failures = [] } = execution ?? {};
-  const common = { verdicts, incidents, failures, outcomes: load.outcomes, rest, evidence, goods };
+  const found = { incidents, failures, outcomes: load.outcomes, sagasTookMs, rest };
+  const common = { verdicts, ...found, evidence, goods };
   if (!shop || isBroken(verdicts)) return { ...common, verdictsAfterRestart: undefined };
   say("starting everything again");
   await shop.restartAll();
@@ -105,7 +115,7 @@ export const isBroken = (verdicts: readonly Verdict[]): boolean =>
 
 /** Carries the faults out while the load is on, and leaves a shop in which everything runs. */
 async function breakAndHeal(
-  { faults }: RunPlan,
+  { faults, faultsEndWithinMs }: RunPlan,
   { shop, sku }: Omit<Scene, "signal">,
   startedAtMs: number,
   load: Load,

@@ -10,8 +10,6 @@ export interface Rest {
   /** What still moved at the end of the time, in words; empty where all is quiet. */
   readonly restless: readonly string[];
   readonly tookMs: number;
-  /** For each saga that was under way at the beginning: how long until it had ended. */
-  readonly sagasTookMs: readonly number[];
 }
 
 const pollMs = 250;
@@ -20,21 +18,28 @@ const pollMs = 250;
 export async function waitForRest(access: Access, withinMs: number): Promise<Rest> {
   const startedAtMs = performance.now();
   const elapsedMs = () => performance.now() - startedAtMs;
-  const sagasTookMs: number[] = [];
-  let underWay: ReadonlySet<string> | undefined;
   for (;;) {
-    const now = await sagasUnderWay(access).catch(() => undefined);
-    if (now) {
-      for (const saga of underWay ?? []) if (!now.has(saga)) sagasTookMs.push(elapsedMs());
-      underWay = underWay ? underWay.intersection(now) : now;
-    }
     const restless = await findRestless(access).catch((error: Error) => [
       `cannot be asked: ${error.message}`,
     ]);
-    if (restless.length === 0 || elapsedMs() > withinMs)
-      return { restless, tookMs: elapsedMs(), sagasTookMs };
+    if (restless.length === 0 || elapsedMs() > withinMs) return { restless, tookMs: elapsedMs() };
     await pause(pollMs);
   }
+}
+
+/** For each saga that is under way now: how long until it has ended, in milliseconds; `withinMs` for those that do not. */
+export async function timeSagas(access: Access, withinMs: number): Promise<number[]> {
+  const startedAtMs = performance.now();
+  const elapsedMs = () => performance.now() - startedAtMs;
+  const tookMs: number[] = [];
+  let left = await sagasUnderWay(access);
+  while (left.size > 0 && elapsedMs() < withinMs) {
+    await pause(pollMs);
+    const now = await sagasUnderWay(access).catch(() => left);
+    tookMs.push(...[...left].filter((saga) => !now.has(saga)).map(elapsedMs));
+    left = left.intersection(now);
+  }
+  return [...tookMs, ...[...left].map(() => withinMs)];
 }
 
 const sagasUnderWay = async ({ postgresUrl, databases }: Access): Promise<Set<string>> => {
@@ -57,15 +62,17 @@ async function findRestless(access: Access): Promise<string[]> {
 
 async function restlessDatabase({ postgresUrl }: Access, service: string): Promise<string[]> {
   return await withDatabase(postgresUrl, service, async (query) => {
-    const [row] = await query<{ unpublished: number; sagas: number }>(
+    const [row] = await query<{ unpublished: number; parked: number; sagas: number }>(
       `select (select count(*)::int from kit.outbox o, kit.relay_cursor c
                 where (o.xid, o.seq) > (c.xid, c.seq) and o.seq > c.floor_seq)
               + (select count(*)::int from kit.republication) as unpublished,
+              (select count(*)::int from kit.parked_events) as parked,
               (select count(*)::int from kit.sagas where status in ('running', 'compensating')) as sagas`,
     );
-    const { unpublished = 0, sagas = 0 } = row ?? {};
+    const { unpublished = 0, parked = 0, sagas = 0 } = row ?? {};
     return [
       ...(unpublished > 0 ? [`${unpublished} events of ${service} are not published`] : []),
+      ...(parked > 0 ? [`${parked} events wait in ${service} for earlier ones`] : []),
       ...(sagas > 0 ? [`${sagas} sagas of ${service} are under way`] : []),
     ];
   });

@@ -1,5 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { OrderPlacedSchema } from "#gen/souk/orders/v1/events_pb.ts";
+import {
+  OrderCancelledSchema,
+  OrderPlacedSchema,
+  OrderRefundedSchema,
+  RefundAcceptedSchema,
+  RefundRefusedSchema,
+  ReturnAcceptedSchema,
+} from "#gen/souk/orders/v1/events_pb.ts";
 import type {
   DeadLetterRow,
   InboxRow,
@@ -8,6 +15,7 @@ import type {
   OrderRow,
   OutboxRow,
   PaymentRow,
+  Piece,
   SagaRow,
   ShipmentRow,
   Sighting,
@@ -63,28 +71,52 @@ export const readOrders = ({ postgresUrl }: Access) =>
     const orders = await query<OrderRow>(
       `select order_id as "orderId", customer_id as "customerId", status, version from order_views`,
     );
-    const rows = await query<{ orderId: string; version: bigint; type: string; payload: Buffer }>(
+    const rows = await query<OrderEventBytes>(
       `select order_id as "orderId", version, type, payload from order_events order by order_id, version`,
     );
     return { orders, orderEvents: rows.map(toOrderEvent) };
   });
 
-function toOrderEvent(row: {
-  orderId: string;
-  version: bigint;
-  type: string;
-  payload: Buffer;
-}): OrderEventRow {
-  const { orderId, version, type, payload } = row;
-  if (type !== "placed") return { orderId, version, type };
-  const { total, lines } = fromBinary(OrderPlacedSchema, payload);
-  const placed = {
-    currencyCode: total?.currencyCode ?? "",
-    totalMinor: total?.amountMinor ?? 0n,
-    lines: lines.map(({ sku, quantity }) => ({ sku, quantity })),
-  };
-  return { orderId, version, type, placed };
+interface OrderEventBytes extends Pick<OrderEventRow, "orderId" | "version" | "type"> {
+  readonly payload: Buffer;
 }
+
+const toOrderEvent = ({ payload, ...row }: OrderEventBytes): OrderEventRow => ({
+  ...row,
+  ...detailsOf(row.type, payload),
+});
+
+type EventDetails = Pick<OrderEventRow, "placed" | "reason" | "claim" | "claimId">;
+
+function detailsOf(type: string, payload: Buffer): EventDetails {
+  switch (type) {
+    case "placed": {
+      const { total, lines } = fromBinary(OrderPlacedSchema, payload);
+      const currencyCode = total?.currencyCode ?? "";
+      return { placed: { currencyCode, totalMinor: total?.amountMinor ?? 0n, lines: lines.map(toPiece) } };
+    }
+    case "cancelled":
+      return { reason: fromBinary(OrderCancelledSchema, payload).cancelReason };
+    case "returnAccepted": {
+      const { returnId, amount, lines, unsellable } = fromBinary(ReturnAcceptedSchema, payload);
+      const taken = lines.map(toPiece);
+      return { claim: { claimId: returnId, amountMinor: amount?.amountMinor ?? 0n, taken, unsellable } };
+    }
+    case "refundAccepted": {
+      const { refundId, amount } = fromBinary(RefundAcceptedSchema, payload);
+      const amountMinor = amount?.amountMinor ?? 0n;
+      return { claim: { claimId: refundId, amountMinor, taken: [], unsellable: false } };
+    }
+    case "refunded":
+      return { claimId: fromBinary(OrderRefundedSchema, payload).refundId };
+    case "refundRefused":
+      return { claimId: fromBinary(RefundRefusedSchema, payload).refundId };
+    default:
+      return {};
+  }
+}
+
+const toPiece = ({ sku, quantity }: Piece): Piece => ({ sku, quantity });
 
 /** Payments that were asked for; marks of voids that came first are no payments. */
 export const readPayments = ({ postgresUrl }: Access) =>

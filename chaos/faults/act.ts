@@ -7,7 +7,7 @@ import type { WatchedProcess } from "../shop/watched-process.ts";
 import type { Fault } from "./fault.ts";
 import { sendLateCommand } from "./late-command.ts";
 import { repeatEvents } from "./repeat-events.ts";
-import { shiftClock, terminateBackends } from "./sql-faults.ts";
+import { refuseWrites, shiftClock, terminateBackends } from "./sql-faults.ts";
 
 /** Where faults happen. */
 export interface Scene {
@@ -46,6 +46,8 @@ export async function actOn({ shop, sku, signal }: Scene, fault: Fault): Promise
       return linkOf(shop, fault.link).reset();
     case "repeat-events":
       return await repeatEvents(shop.stores.nats.url, fault);
+    case "refuse-writes":
+      return await refuseWrites(shop.stores.postgres.url, fault, signal);
     case "shift-clock":
       return await shiftClock(shop.stores.postgres.url, fault.service, fault.ms);
     case "late-command":

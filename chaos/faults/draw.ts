@@ -42,6 +42,12 @@ export function drawFault(random: Random, kind: FaultKind, targets: Targets): Fa
       return { kind, count: random.integer(20, 60), age: random.pick(["new", "new", "old"]) };
     case "shift-clock":
       return { kind, service: random.pick(clocks), ms: drawShiftMs(random) };
+    case "refuse-writes":
+      return {
+        kind,
+        service: random.pick(listeners.filter((one) => targets.services.includes(one))),
+        forMs: random.integer(800, 2_500),
+      };
     case "late-command":
       return { kind, service: random.pick(["inventory", "payments", "shipping"]) };
   }
@@ -51,7 +57,10 @@ export function drawFault(random: Random, kind: FaultKind, targets: Targets): Fa
 const drawFreezeMs = (random: Random) =>
   random.chance(0.2) ? random.integer(12_000, 30_000) : random.integer(1_000, 6_000);
 
-const usualTroubles = ["slow", "slow", "stalled", "refusing", "sliced"] as const;
+/** Services that apply events. */
+const listeners = ["catalog", "inventory", "orders", "witness"];
+
+const usualTroubles = ["slow", "slow", "stalled", "refusing", "sliced", "unanswered"] as const;
 
 function drawTrouble(random: Random, troubles: Targets["troubles"] = usualTroubles): LinkTrouble {
   const kind = random.pick(troubles);

@@ -49,6 +49,7 @@ function laneOf(fault: Fault): string {
       return "deploy";
     case "crash-postgres":
     case "terminate-backends":
+    case "refuse-writes":
     case "shift-clock":
       return "postgres";
     case "kill-broker":

@@ -29,6 +29,8 @@ export type Fault =
   | { readonly kind: "reset-link"; readonly link: string }
   /** Publishes copies of events, the newest or any, again under other message ids and in another order. */
   | { readonly kind: "repeat-events"; readonly count: number; readonly age: "new" | "old" }
+  /** No event can be applied by this service for a while: its database is there and refuses to remember it. */
+  | { readonly kind: "refuse-writes"; readonly service: string; readonly forMs: number }
   /** Shifts one service's `souk_now()`. */
   | { readonly kind: "shift-clock"; readonly service: string; readonly ms: number }
   /** A command that arrives after the one that undid it. */
@@ -55,6 +57,7 @@ export const faultKinds: readonly FaultKind[] = [
   "trouble-link",
   "reset-link",
   "repeat-events",
+  "refuse-writes",
   "shift-clock",
   "late-command",
 ];

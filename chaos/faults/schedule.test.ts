@@ -58,6 +58,7 @@ describe("a schedule", () => {
         ...["crash-postgres", "flush-redis", "freeze-service", "kill-broker", "kill-redis", "kill-service"],
         ...[
           "late-command",
+          "refuse-writes",
           "repeat-events",
           "reset-link",
           "shift-clock",

@@ -36,6 +36,7 @@ export const usualCounts: Counts = {
   "trouble-link": 60,
   "reset-link": 60,
   "repeat-events": 60,
+  "refuse-writes": 15,
   "shift-clock": 20,
   "late-command": 40,
 };

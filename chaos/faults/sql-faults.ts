@@ -1,3 +1,4 @@
+import { pause } from "../pause.ts";
 import { withDatabase } from "../sql.ts";
 
 /** Ends backends of the services at random; tells how many there were to end. */
@@ -10,6 +11,42 @@ export async function terminateBackends(postgresUrl: string, count: number): Pro
     ),
   );
   return rows.filter(({ ended }) => ended).length;
+}
+
+/** A lock that is not had soon holds up everybody behind it. */
+const lockWithinMs = 500;
+const attempts = 20;
+
+/**
+ * Has a service's database refuse to remember any event for a while, though it answers: whatever is applied fails at once, and
+ * again with each delivery.
+ */
+export async function refuseWrites(
+  postgresUrl: string,
+  { service, forMs }: { readonly service: string; readonly forMs: number },
+  signal: AbortSignal,
+): Promise<number> {
+  await alterInbox(postgresUrl, service, "add constraint chaos_refuses check (false) not valid");
+  try {
+    await pause(forMs, signal);
+  } finally {
+    await alterInbox(postgresUrl, service, "drop constraint chaos_refuses");
+  }
+  return 1;
+}
+
+async function alterInbox(postgresUrl: string, service: string, change: string): Promise<void> {
+  await withDatabase(postgresUrl, service, async (query) => {
+    await query(`set lock_timeout = ${lockWithinMs}`);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await query(`alter table kit.inbox ${change}`);
+      } catch (error) {
+        if (attempt === attempts) throw error;
+        await pause(100);
+      }
+    }
+  });
 }
 
 /** Shifts the `souk_now()` of a service's database, in addition to earlier shifts. */

@@ -10,6 +10,22 @@ export interface OrderRow {
   readonly version: bigint;
 }
 
+/** So many of a product. */
+export interface Piece {
+  readonly sku: string;
+  readonly quantity: number;
+}
+
+/** A return or a refund, as it was accepted. */
+export interface Claim {
+  readonly claimId: string;
+  readonly amountMinor: bigint;
+  /** The pieces it takes back; none of a refund. */
+  readonly taken: readonly Piece[];
+  /** Its pieces are not put on the shelf again. */
+  readonly unsellable: boolean;
+}
+
 /** An entry of an order's history; the placed one says what was bought. */
 export interface OrderEventRow {
   readonly orderId: string;
@@ -19,9 +35,15 @@ export interface OrderEventRow {
     | {
         readonly currencyCode: string;
         readonly totalMinor: bigint;
-        readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+        readonly lines: readonly Piece[];
       }
     | undefined;
+  /** Why it was cancelled, where that is what happened. */
+  readonly reason?: string | undefined;
+  /** What was claimed, where that is what happened. */
+  readonly claim?: Claim | undefined;
+  /** The claim that ended. */
+  readonly claimId?: string | undefined;
 }
 
 /** A line of the card processor's ledger. */

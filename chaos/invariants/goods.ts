@@ -1,42 +1,36 @@
 // Pieces and parcels: what was sold has left the shelf once, and travels once.
 
+import { accountsOf } from "./account.ts";
 import type { CarrierLine, Evidence } from "./evidence.ts";
-import { by, faultsOf, type Invariant, sum } from "./invariant.ts";
+import { by, faultsOf, type Invariant } from "./invariant.ts";
 
-/** How many pieces of each SKU the confirmed orders have. */
-function soldPieces({ orders, orderEvents }: Evidence): Map<string, number> {
-  const confirmed = new Set(
-    orders.filter(({ status }) => status === "confirmed").map(({ orderId }) => orderId),
-  );
-  const sold = new Map<string, number>();
-  for (const { orderId, placed } of orderEvents) {
-    if (!placed || !confirmed.has(orderId)) continue;
-    for (const { sku, quantity } of placed.lines) sold.set(sku, (sold.get(sku) ?? 0) + quantity);
-  }
-  return sold;
+/** Orders whose parcel travels. */
+const kept = new Set(["confirmed", "refunded"]);
+
+/** How many pieces of each SKU left the shelf for good, by what the orders say of themselves. */
+function gonePieces(evidence: Evidence): Map<string, number> {
+  const total = new Map<string, number>();
+  for (const { gone } of accountsOf(evidence))
+    for (const [sku, quantity] of gone) total.set(sku, (total.get(sku) ?? 0) + quantity);
+  return total;
 }
 
 /** Pieces neither vanish nor appear. */
 export const stockAddsUp: Invariant = {
   name: "stock-adds-up",
   title:
-    "on hand = initial − sold (+ returned); nothing is reserved at rest; never less than nothing, at no moment",
+    "on hand = initial − sold + returned; nothing is reserved at rest; never less than nothing, at no moment",
   number: 5,
   check(evidence) {
-    const sold = soldPieces(evidence);
-    const returned = by(evidence.movements, ({ sku }) => sku);
+    const gone = gonePieces(evidence);
     const atRest = faultsOf(evidence.stock, ({ sku, onHand, reserved }) => {
       const initial = evidence.pieces.get(sku);
       if (initial === undefined) return undefined;
-      const back = sum(
-        (returned.get(sku) ?? []).filter(({ reason }) => reason === "returned"),
-        ({ quantity }) => quantity,
-      );
-      const wanted = initial - (sold.get(sku) ?? 0) + back;
+      const sold = gone.get(sku) ?? 0;
       return [
-        ...(onHand === wanted
+        ...(onHand === initial - sold
           ? []
-          : [`${sku} has ${onHand} on hand, of ${initial} with ${sold.get(sku) ?? 0} sold`]),
+          : [`${sku} has ${onHand} on hand, of ${initial} with ${sold} sold`]),
         ...(reserved === 0 ? [] : [`${sku} has ${reserved} reserved at rest`]),
       ];
     });
@@ -70,7 +64,7 @@ export const oneShipment: Invariant = {
     );
     const wrong = faultsOf(known, ([orderId, status]) => {
       const counts = [parcels, booked].map((of) => (of.get(orderId) ?? []).length);
-      const wanted = status === "confirmed" ? 1 : 0;
+      const wanted = kept.has(status) ? 1 : 0;
       return counts.some((count) => count !== wanted)
         ? `${orderId} is ${status} with ${counts[0]} parcels at the carrier and ${counts[1]} in the books`
         : undefined;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { HistoryEntry } from "../workload/history.ts";
-import type { Evidence, ProcessorLine, StreamEvent } from "./evidence.ts";
+import type { Evidence, OrderEventRow, ProcessorLine, StreamEvent } from "./evidence.ts";
 import { judge } from "./invariants.ts";
 
 const said = (entry: Partial<HistoryEntry>): HistoryEntry => ({
@@ -275,6 +275,104 @@ test.each(violations)("%s: %s is broken", (_, invariant, change) => {
 
 test("events that were there before the run need no row of an outbox", () => {
   expect(brokenBy({ ...clean, outbox: clean.outbox.slice(1), earlierEvents: new Set(["e1"]) })).toEqual([]);
+});
+
+const claim = { claimId: "refund_1", amountMinor: 30n, taken: [], unsellable: false };
+const claimed: OrderEventRow[] = [
+  { orderId: "order_1", version: 3n, type: "refundAccepted", claim },
+  { orderId: "order_1", version: 4n, type: "refunded", claimId: "refund_1" },
+];
+const asked = said({ action: "refund", key: "key-1-refund" });
+/** The first order after a refund of a part of it. */
+const repaid: Evidence = {
+  ...clean,
+  history: [...clean.history, asked],
+  orders: [{ ...order1, version: 4n }, order2],
+  orderEvents: [...clean.orderEvents, ...claimed],
+  processor: [...clean.processor, money("refunded", { amountMinor: 30n })],
+  payments: clean.payments.with(0, { ...payment1, refundedMinor: 30n }),
+};
+
+test("a refund is paid back once, as its order says, and asked for by somebody", () => {
+  expect(brokenBy(repaid)).toEqual([]);
+  expect(brokenBy({ ...repaid, processor: clean.processor })).toContain("money-moves-once");
+  const twice = [...repaid.processor, money("refunded", { amountMinor: 30n })];
+  expect(brokenBy({ ...repaid, processor: twice })).toContain("money-moves-once");
+  expect(brokenBy({ ...repaid, history: clean.history })).toEqual(["one-key-one-order"]);
+  const lost = [...repaid.history, { ...asked, key: "key-2-refund" }];
+  expect(brokenBy({ ...repaid, history: lost })).toEqual(["one-key-one-order"]);
+  const maybe = [...repaid.history, { ...asked, key: "key-2-refund", phase: "unknown" as const }];
+  expect(brokenBy({ ...repaid, history: maybe })).toEqual([]);
+});
+
+test("a refund that was accepted ends", () => {
+  const [accepted] = claimed as [OrderEventRow];
+  const open = {
+    ...repaid,
+    orderEvents: [...clean.orderEvents, accepted],
+    orders: [{ ...order1, version: 3n }, order2],
+  };
+  expect(brokenBy(open)).toContain("accepted-orders-end");
+});
+
+test("what is returned is on the shelf again, unless it cannot be sold", () => {
+  const back = (unsellable: boolean): OrderEventRow[] => [
+    {
+      ...{ orderId: "order_1", version: 3n, type: "returnAccepted" },
+      claim: { ...claim, taken: [{ sku: "A", quantity: 1 }], unsellable },
+    },
+    ...claimed.slice(1),
+  ];
+  const after = (unsellable: boolean, onHand: number): Evidence => ({
+    ...repaid,
+    orderEvents: [...clean.orderEvents, ...back(unsellable)],
+    stock: [{ sku: "A", onHand, reserved: 0 }],
+  });
+  expect(brokenBy(after(false, 9))).toEqual([]);
+  expect(brokenBy(after(false, 8))).toEqual(["stock-adds-up"]);
+  expect(brokenBy(after(true, 8))).toEqual([]);
+  expect(brokenBy(after(true, 9))).toEqual(["stock-adds-up"]);
+});
+
+/** The first order, cancelled when it was paid already. */
+const calledOff: Evidence = {
+  ...clean,
+  history: [...clean.history, said({ action: "cancel", key: "key-1-cancel" })],
+  orders: [{ ...order1, status: "cancelled", version: 4n }, order2],
+  orderEvents: [
+    ...clean.orderEvents,
+    { orderId: "order_1", version: 3n, type: "cancellationRequested" },
+    { orderId: "order_1", version: 4n, type: "cancelled" },
+  ],
+  processor: [...clean.processor, money("refunded")],
+  payments: clean.payments.with(0, { ...payment1, status: "REFUNDED", refundedMinor: 100n }),
+  carrier: [...clean.carrier, { kind: "canceled", shipment: "shp_1", orderId: "order_1" }],
+  shipments: clean.shipments.map((shipment) => ({ ...shipment, status: "CANCELLED" })),
+  stock: [{ sku: "A", onHand: 10, reserved: 0 }],
+};
+
+test("a confirmed order that is cancelled keeps neither money nor pieces nor a parcel", () => {
+  expect(brokenBy(calledOff)).toEqual([]);
+  expect(brokenBy({ ...calledOff, processor: clean.processor })).toContain("money-moves-once");
+  expect(brokenBy({ ...calledOff, carrier: clean.carrier })).toEqual(["one-shipment-per-order"]);
+  expect(brokenBy({ ...calledOff, stock: clean.stock })).toEqual(["stock-adds-up"]);
+});
+
+test("a cancellation that was accepted is carried out or refused", () => {
+  const { history } = calledOff;
+  expect(brokenBy({ ...clean, history })).toEqual(["accepted-orders-end"]);
+  const turned = ["cancellationRequested", "cancellationRefused"].map((type, index) => ({
+    ...{ orderId: "order_1", version: BigInt(index + 3), type },
+  }));
+  const orders = [{ ...order1, version: 4n }, order2];
+  const orderEvents = [...clean.orderEvents, ...turned];
+  expect(brokenBy({ ...clean, history, orders, orderEvents })).toEqual([]);
+});
+
+test("a confirmed order is cancelled only where somebody asked for it", () => {
+  const orderEvents = [...clean.orderEvents, { orderId: "order_1", version: 3n, type: "cancelled" }];
+  const orders = [{ ...order1, status: "cancelled", version: 3n }, order2];
+  expect(brokenBy({ ...clean, orders, orderEvents })).toContain("legal-transitions");
 });
 
 test("every invariant that can be judged is broken by some of these", () => {

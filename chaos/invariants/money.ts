@@ -1,6 +1,7 @@
 // The card processor's ledger is the truth about money; orders and payments have to agree with it.
 
-import type { Evidence, ProcessorLine } from "./evidence.ts";
+import { type Account, accountsOf } from "./account.ts";
+import type { ProcessorLine } from "./evidence.ts";
 import { by, faultsOf, type Invariant, sumMinor } from "./invariant.ts";
 
 const amountOf = (lines: readonly ProcessorLine[], kind: string) =>
@@ -14,15 +15,14 @@ const countOf = (lines: readonly ProcessorLine[], kind: string) =>
 /** Money moved once, as much as was bought for, and only for orders that are confirmed. */
 export const moneyMovesOnce: Invariant = {
   name: "money-moves-once",
-  title: "a confirmed order is captured once, in full and in its currency; nothing else is captured or held",
+  title:
+    "a confirmed order is captured once, in full, and paid back as its refunds say; no other keeps money or holds it",
   number: 3,
   check(evidence) {
     const linesOf = by(evidence.processor, ({ orderId }) => orderId);
-    const known = new Map(evidence.orders.map((order) => [order.orderId, order.status]));
-    const totals = totalsOf(evidence);
-    const orders = faultsOf(known, ([orderId, status]) =>
-      judgeOrder(orderId, status, linesOf.get(orderId) ?? [], totals.get(orderId)),
-    );
+    const accounts = accountsOf(evidence);
+    const known = new Set(accounts.map(({ orderId }) => orderId));
+    const orders = faultsOf(accounts, (account) => judgeOrder(account, linesOf.get(account.orderId) ?? []));
     const strangers = faultsOf(linesOf, ([orderId, lines]) => {
       if (known.has(orderId)) return undefined;
       const kept = amountOf(lines, "captured") - amountOf(lines, "refunded");
@@ -35,36 +35,21 @@ export const moneyMovesOnce: Invariant = {
   },
 };
 
-interface Total {
-  readonly currencyCode: string;
-  readonly totalMinor: bigint;
-}
-
-const totalsOf = ({ orderEvents }: Evidence) =>
-  new Map<string, Total>(
-    orderEvents.flatMap(({ orderId, placed }) => (placed ? [[orderId, placed] as const] : [])),
-  );
-
-function judgeOrder(
-  orderId: string,
-  status: string,
-  lines: readonly ProcessorLine[],
-  total: Total | undefined,
-): string[] {
+function judgeOrder(account: Account, lines: readonly ProcessorLine[]): string[] {
+  const { orderId, placed, confirmed, cancelled, paidBackMinor } = account;
   const [captured, refunded] = [amountOf(lines, "captured"), amountOf(lines, "refunded")];
-  const captures = countOf(lines, "captured");
+  const [captures, declines] = [countOf(lines, "captured"), countOf(lines, "declined")];
+  const stands = confirmed && !cancelled;
   const faults = [
     refunded > captured && `${refunded} were paid back of ${captured} captured`,
-    countOf(lines, "declined") > 1 && `was declined ${countOf(lines, "declined")} times`,
+    declines > 1 && `was declined ${declines} times`,
+    captures > 1 && `was captured ${captures} times`,
     heldIntents(lines).length > 0 && `still holds ${heldIntents(lines).join(", ")}`,
-    status === "confirmed" && captures !== 1 && `is confirmed with ${captures} captures`,
-    status === "confirmed" &&
-      total &&
-      captured !== total.totalMinor &&
-      `costs ${total.totalMinor}, captured ${captured}`,
-    status !== "confirmed" && captured !== refunded && `is ${status} and keeps ${captured - refunded}`,
-    total &&
-      lines.some((line) => line.currencyCode !== total.currencyCode) &&
+    stands && captures !== 1 && `stands with ${captures} captures`,
+    stands && captured !== placed?.totalMinor && `costs ${placed?.totalMinor}, captured ${captured}`,
+    stands && refunded !== paidBackMinor && `says ${paidBackMinor} were paid back, the processor ${refunded}`,
+    !stands && captured !== refunded && `does not stand and keeps ${captured - refunded}`,
+    lines.some(({ currencyCode }) => currencyCode !== placed?.currencyCode) &&
       "was charged in another currency",
   ];
   return faults.flatMap((fault) => (fault ? [`${orderId} ${fault}`] : []));

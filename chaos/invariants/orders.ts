@@ -3,24 +3,28 @@
 import type { OrderEventRow } from "./evidence.ts";
 import { by, faultsOf, type Invariant } from "./invariant.ts";
 
-/** The histories an order can have. After `confirmed` come returns, which keep it confirmed or refunded. */
-const firstSteps = /^placed( confirmed( .*)?| cancelled)?$/;
-const backFromTheEnd = /cancelled .*|confirmed .*(placed|confirmed)|placed .*placed/;
+const turn = "( cancellationRequested( cancellationRefused)?)*";
+const back =
+  "( returnAccepted| refundAccepted| refunded| refundRefused| cancellationRequested| cancellationRefused)*";
+/** The histories an order can have. What is confirmed is cancelled only when somebody asked for it. */
+const story = new RegExp(`^placed${turn}( cancelled| confirmed${back}( cancelled)?)?$`);
+const cancelledUnasked = /^(?!.*cancellationRequested).*confirmed.* cancelled$/;
 
 /** The story of an order is one that can happen, and its view is where the story ends. */
 export const legalTransitions: Invariant = {
   name: "legal-transitions",
-  title: "orders go from placed to confirmed or cancelled and never back; views stand where their events end",
+  title:
+    "orders go from placed to confirmed or cancelled, and from confirmed only where asked; views stand where their events end",
   number: 14,
   check({ orderEvents, orders }) {
     const stories = by(orderEvents, ({ orderId }) => orderId);
     const views = new Map(orders.map((order) => [order.orderId, order]));
     const illegal = faultsOf(stories, ([orderId, events]) => {
-      const story = toStory(events);
+      const told = toStory(events);
       const versions = events.map(({ version }) => Number(version)).sort((a, b) => a - b);
       if (versions.some((version, index) => version !== index + 1))
         return `${orderId} has events of versions ${versions.join(", ")}`;
-      if (!firstSteps.test(story) || backFromTheEnd.test(story)) return `${orderId} went ${story}`;
+      if (!story.test(told) || cancelledUnasked.test(told)) return `${orderId} went ${told}`;
       const view = views.get(orderId);
       if (!view) return `${orderId} has events and no view`;
       return (

@@ -4,6 +4,8 @@ import type { Socket } from "node:net";
 export interface Passage {
   /** Nothing passes while this is true; what arrives is kept. */
   readonly stalled: boolean;
+  /** Nothing comes back: an answer breaks the connection. */
+  readonly unanswered: boolean;
   /** The largest piece that is passed on at once, in bytes. */
   readonly sliceBytes: number;
   /** How late the next piece is. */

@@ -12,6 +12,8 @@ export type LinkTrouble =
   | { readonly kind: "stalled" }
   /** Each new connection is reset. */
   | { readonly kind: "refusing" }
+  /** What callers say arrives; the first word of the answer breaks the connection. */
+  | { readonly kind: "unanswered" }
   /** What is sent at once arrives in crumbs. */
   | { readonly kind: "sliced"; readonly sliceBytes: number };
 
@@ -52,6 +54,9 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const passage: Passage = {
     get stalled() {
       return trouble?.kind === "stalled";
+    },
+    get unanswered() {
+      return trouble?.kind === "unanswered";
     },
     get sliceBytes() {
       return trouble?.kind === "sliced" ? trouble.sliceBytes : Number.MAX_SAFE_INTEGER;
@@ -115,6 +120,10 @@ function join(caller: Socket, answerer: Socket | undefined, passage: Passage, pa
   if (!answerer) return void caller.resetAndDestroy();
   if (caller.destroyed) return void answerer.resetAndDestroy();
   const sockets = [caller, answerer];
+  // Before the direction hears of it: what comes back is lost.
+  answerer.on("data", () => {
+    if (passage.unanswered) for (const socket of sockets) socket.resetAndDestroy();
+  });
   const pair = {
     sockets,
     directions: [new Direction(caller, answerer, passage), new Direction(answerer, caller, passage)],

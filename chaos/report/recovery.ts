@@ -1,17 +1,44 @@
 import type { FaultKind } from "../faults/fault.ts";
 import type { Incident } from "../faults/incident.ts";
+import { databaseLink } from "../shop/ports.ts";
 
-/** How soon the shop took orders again after a store was back, in milliseconds, one number per incident. */
+/** What a customer's request passes: while one of these is out, a store's return alone brings no success. */
+const onTheWay = ["gateway", "catalog", "orders", "shipping"];
+const waysThere = new Set([...onTheWay, ...onTheWay.map(databaseLink)]);
+
+function isOutage({ fault }: Incident): boolean {
+  switch (fault.kind) {
+    case "crash-postgres":
+      return true;
+    case "freeze-service":
+      return onTheWay.includes(fault.service);
+    case "trouble-link":
+      return waysThere.has(fault.link);
+    default:
+      return false;
+  }
+}
+
+/**
+ * How soon the shop took orders again after a store was back, in milliseconds, one number per incident; only of those after
+ * which nothing else on the way was out until the first success.
+ */
 export function recoveriesMs(
   incidents: readonly Incident[],
   outcomes: readonly { readonly atMs: number; readonly outcome: string }[],
   kind: FaultKind,
 ): number[] {
   const successes = outcomes.filter(({ outcome }) => outcome === "ok").map(({ atMs }) => atMs);
-  const last = successes.at(-1) ?? 0;
-  return incidents
-    .filter(({ fault, toMs }) => fault.kind === kind && toMs < last)
-    .map(({ toMs }) => (successes.find((atMs) => atMs >= toMs) ?? last) - toMs);
+  const outages = incidents.filter(isOutage);
+  return incidents.flatMap((incident) => {
+    const { fault, toMs: backMs } = incident;
+    const successMs = successes.find((atMs) => atMs >= backMs);
+    if (fault.kind !== kind || successMs === undefined) return [];
+    const out = outages.some(
+      (other) => other !== incident && other.fromMs < successMs && other.toMs > backMs,
+    );
+    return out ? [] : [successMs - backMs];
+  });
 }
 
 /** The value below which this share of all lies; undefined of none. */

@@ -54,6 +54,19 @@ test("recovery is the time from a store's return to the next success", () => {
   ]);
 });
 
+test("a return counts only where nothing else was out meanwhile", () => {
+  const outcomes = [{ atMs: 9_000, outcome: "ok" }];
+  const incidents = [crash(1_000, 2_000), crash(3_000, 8_900)];
+  expect(recoveriesMs(incidents, outcomes, "crash-postgres")).toEqual([100]);
+  const stalled: Incident = {
+    fault: { kind: "trouble-link", link: "postgres:orders", trouble: { kind: "stalled" }, forMs: 2_000 },
+    fromMs: 8_950,
+    toMs: 8_990,
+    hits: 1,
+  };
+  expect(recoveriesMs([...incidents, stalled], outcomes, "crash-postgres")).toEqual([]);
+});
+
 test("a percentile is a value that was there", () => {
   expect([0.5, 0.99, 1].map((share) => percentile([3, 1, 2], share))).toEqual([2, 3, 3]);
   expect(percentile([], 0.5)).toBeUndefined();

@@ -2,7 +2,7 @@ import type { PortName, Ports } from "../../tools/start/ports.ts";
 import { PORT_OFFSETS } from "../../tools/start/ports.ts";
 import { databaseEnv, PROCESSES, RANK, type ShopSettings, urlOf } from "../../tools/start/processes.ts";
 import type { DatabaseAccess } from "../../tools/stores/databases.ts";
-import { type ChaosPorts, databaseLink, portOf, replicaName, WITNESS } from "./ports.ts";
+import { type ChaosPorts, databaseLink, portOf, replicaName, WEBHOOKS, WITNESS } from "./ports.ts";
 
 /** How one process of the shop is started. */
 export interface ProcessPlan {
@@ -16,7 +16,11 @@ export interface ProcessPlan {
 
 /** Nobody is limited, and a dead replica's sagas are taken over soon: a run is short. */
 const tuning: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  gateway: { RATE_LIMIT_PER_SECOND: "100000", RATE_LIMIT_BURST: "100000" },
+  gateway: {
+    ...{ RATE_LIMIT_PER_SECOND: "100000", RATE_LIMIT_BURST: "100000" },
+    // Clients here keep an idle connection for four seconds.
+    DRAIN_LINGER_MS: "5000",
+  },
   orders: { SAGA_LEASE_MS: "5000" },
   "card-processor": { WITHHOLD_MS: "12000", SLOW_MS: "1500" },
   carrier: { WITHHOLD_MS: "12000", SLOW_MS: "1500" },
@@ -41,11 +45,12 @@ function linkedPort(ports: ChaosPorts, name: PortName): number {
 export function planStandIn(name: string, ports: ChaosPorts, settings: ShopSettings): ProcessPlan {
   const entry = entryOf(name);
   const port = portOf(ports, name);
+  const doors = { ...settings.ports, gateway: portOf(ports, `link:${WEBHOOKS}`) };
   return {
     name,
     main: entry.main,
     rank: entry.rank,
-    env: { PORT: `${port}`, ...entry.env(settings), ...tuning[name] },
+    env: { PORT: `${port}`, ...entry.env({ ...settings, ports: doors }), ...tuning[name] },
     readyUrl: `${urlOf(port)}${entry.readiness.path}`,
   };
 }

@@ -11,13 +11,16 @@ export const DATABASE_NAMES = [...SERVICE_NAMES, WITNESS] as const;
 export const REPLICATED = [...SHOP_SERVICES, WITNESS] as const;
 export const REPLICAS = [1, 2] as const;
 
+/** The link over which the card processor tells the gateway what has happened. */
+export const WEBHOOKS = "webhooks";
+
 /** The link between a service and its database. */
 export const databaseLink = (service: string) => `postgres:${service}`;
 
 /** Links that callers use instead of the real address. */
 export const LINK_NAMES: readonly string[] = [
   ...SHOP_SERVICES,
-  ...["card-processor", "carrier", "nats", "redis"],
+  ...["card-processor", "carrier", WEBHOOKS, "nats", "redis"],
   ...DATABASE_NAMES.map(databaseLink),
 ];
 

@@ -19,6 +19,7 @@ import {
   REPLICAS,
   REPLICATED,
   replicaName,
+  WEBHOOKS,
 } from "./ports.ts";
 import { type SurprisingEnd, WatchedProcess } from "./watched-process.ts";
 
@@ -129,8 +130,9 @@ async function openLinks(ports: ChaosPorts, seed: number): Promise<Map<string, L
 
 function targetsOf(link: string, ports: ChaosPorts): number[] {
   if (link.startsWith("postgres:")) return [portOf(ports, "postgres")];
-  if (!REPLICATED.some((service) => service === link)) return [portOf(ports, link)];
-  return REPLICAS.map((replica) => portOf(ports, replicaName(link, replica)));
+  const callee = link === WEBHOOKS ? "gateway" : link;
+  if (!REPLICATED.some((service) => service === callee)) return [portOf(ports, callee)];
+  return REPLICAS.map((replica) => portOf(ports, replicaName(callee, replica)));
 }
 
 async function startProcesses(parts: Parts, stores: StoreSet, opened: AsyncDisposableStack) {

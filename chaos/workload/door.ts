@@ -18,7 +18,9 @@ export interface DoorAnswer {
 
 const answerWithinMs = 15_000;
 /** Refusals that say nothing about the request: it may, or will, fare otherwise when repeated. */
-const passing = new Set([401, 408, 409, 425, 429]);
+const passing = new Set([401, 408, 409, 425, 429, 499]);
+/** What an order's state forbids has the status of a key that is in use, and is final. */
+const forbidden = /^(ORDER_|REFUND_|QUANTITY_EXCEEDS_ORDER$|TOO_MANY_REFUNDS$)/;
 
 /** Sends a request once. Never rejects. */
 export async function knock(gatewayUrl: string, request: DoorRequest): Promise<DoorAnswer> {
@@ -34,19 +36,17 @@ export async function knock(gatewayUrl: string, request: DoorRequest): Promise<D
       signal: AbortSignal.timeout(answerWithinMs),
     });
     const text = await response.text();
-    return {
-      outcome: outcomeOf(response.status),
-      status: response.status,
-      text,
-      reason: reasonOf(response, text),
-    };
+    const { status } = response;
+    const reason = reasonOf(response, text);
+    return { outcome: outcomeOf(status, reason), status, text, reason };
   } catch (error) {
     return { outcome: "unknown", status: 0, text: "", reason: describe(error) };
   }
 }
 
-function outcomeOf(status: number): DoorAnswer["outcome"] {
+function outcomeOf(status: number, reason: string): DoorAnswer["outcome"] {
   if (status < 300) return "ok";
+  if (forbidden.test(reason)) return "fail";
   return status >= 500 || passing.has(status) ? "unknown" : "fail";
 }
 

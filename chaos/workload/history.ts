@@ -8,8 +8,7 @@ import { Ledger } from "../../sandboxes/ledger.ts";
 export interface HistoryEntry {
   readonly atMs: number;
   readonly phase: "invoke" | "ok" | "fail" | "unknown";
-  /** Place an order; read one; pay one back. */
-  readonly action: "place" | "read" | "refund";
+  readonly action: "place" | "read" | "cancel" | "refund" | "return";
   /** Entries of one intention share a number, over all its attempts. */
   readonly op: number;
   readonly customer: string;
@@ -25,7 +24,7 @@ export interface HistoryEntry {
   readonly shown?: string;
   /** The answer's body, where it is a success that has to be repeated to the letter. */
   readonly answer?: string;
-  /** What was asked for: of an order its lines, of a refund its amount. */
+  /** What was asked for: of an order its lines, of others their body. */
   readonly asked?: unknown;
 }
 

@@ -18,6 +18,8 @@ export const plantedBugs = [
   "saga-timers-in-memory",
   /** payments: the card processor gets another idempotency key with each attempt. */
   "charge-without-key",
+  /** payments: the card processor gets another idempotency key with each attempt to pay back. */
+  "refund-without-key",
   /** idempotency: undoing a command leaves nothing that refuses the command when it comes late. */
   "release-without-tombstone",
   /** inbox: an event that cannot be applied is asked for again at once. */

@@ -8,13 +8,17 @@ afterEach(async () => {
   for (const one of opened.splice(0)) await one.close();
 });
 
-/** A server that answers each piece with its own name and that piece. */
-async function startEcho(name: string): Promise<number> {
+/** A server that answers each piece with its own name and that piece; it keeps what it has heard. */
+async function startEcho(name: string) {
+  const heard: string[] = [];
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
-    socket.on("data", (bytes) => socket.write(`${name}:${bytes}`));
+    socket.on("data", (bytes) => {
+      heard.push(`${bytes}`);
+      socket.write(`${name}:${bytes}`);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   opened.push({
@@ -23,7 +27,7 @@ async function startEcho(name: string): Promise<number> {
       server.close();
     },
   });
-  return (server.address() as { port: number }).port;
+  return { port: (server.address() as { port: number }).port, heard };
 }
 
 async function link(targets: readonly number[]): Promise<Link> {
@@ -53,7 +57,7 @@ function call({ port }: Link) {
 const deadPort = 1;
 
 test("what is said arrives, and the end of the one is the end of the other", async () => {
-  const { say, end, heard } = call(await link([await startEcho("a")]));
+  const { say, end, heard } = call(await link([(await startEcho("a")).port]));
   say("hello");
   await eventually(() => expect(heard.text).toBe("a:hello"));
   end();
@@ -61,8 +65,8 @@ test("what is said arrives, and the end of the one is the end of the other", asy
 });
 
 test("connections take turns between replicas, and pass over one that is dead", async () => {
-  const both = await link([await startEcho("a"), await startEcho("b")]);
-  const one = await link([deadPort, await startEcho("c")]);
+  const both = await link([(await startEcho("a")).port, (await startEcho("b")).port]);
+  const one = await link([deadPort, (await startEcho("c")).port]);
   const callers = [call(both), call(both), call(one), call(one)];
   for (const { say } of callers) say("x");
   await eventually(() =>
@@ -71,7 +75,7 @@ test("connections take turns between replicas, and pass over one that is dead", 
 });
 
 test("a stalled link takes connections and keeps what is said until it moves again", async () => {
-  const made = await link([await startEcho("a")]);
+  const made = await link([(await startEcho("a")).port]);
   const before = call(made);
   before.say("1");
   await eventually(() => expect(before.heard.text).toBe("a:1"));
@@ -89,7 +93,7 @@ test("a stalled link takes connections and keeps what is said until it moves aga
 });
 
 test("a slow link is late both ways and keeps the order", async () => {
-  const made = await link([await startEcho("")]);
+  const made = await link([(await startEcho("")).port]);
   made.trouble({ kind: "slow", minMs: 30, maxMs: 60 });
   const startedAt = performance.now();
   const { say, heard } = call(made);
@@ -101,8 +105,30 @@ test("a slow link is late both ways and keeps the order", async () => {
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(59);
 });
 
+test("an unanswered link passes on what is said and loses what comes back", async () => {
+  const echo = await startEcho("a");
+  const made = await link([echo.port]);
+  const [stands, comes] = [call(made), call(made)];
+  stands.say("1");
+  await eventually(() => expect(stands.heard.text).toBe("a:1"));
+  made.trouble({ kind: "unanswered" });
+  stands.say("2");
+  comes.say("3");
+  await eventually(() =>
+    expect([stands.heard, comes.heard]).toMatchObject([
+      { text: "a:1", ended: "ECONNRESET" },
+      { text: "", ended: "ECONNRESET" },
+    ]),
+  );
+  expect(echo.heard.toSorted()).toEqual(["1", "2", "3"]);
+  made.trouble(undefined);
+  const later = call(made);
+  later.say("4");
+  await eventually(() => expect(later.heard.text).toBe("a:4"));
+});
+
 test("a reset breaks connections that stand, and later ones are taken", async () => {
-  const made = await link([await startEcho("a")]);
+  const made = await link([(await startEcho("a")).port]);
   const broken = call(made);
   broken.say("1");
   await eventually(() => expect(broken.heard.text).toBe("a:1"));
@@ -114,7 +140,7 @@ test("a reset breaks connections that stand, and later ones are taken", async ()
 });
 
 test("a refusing link and one to nobody reset whoever calls", async () => {
-  const made = await link([await startEcho("a")]);
+  const made = await link([(await startEcho("a")).port]);
   made.trouble({ kind: "refusing" });
   const callers = [call(made), call(await link([deadPort]))];
   await eventually(() =>
