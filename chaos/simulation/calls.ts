@@ -26,7 +26,7 @@ export interface Address {
 
 /** Who calls, and how long it waits. */
 export interface CallOptions {
-  readonly idempotencyKey: string;
+  readonly idempotencyKey?: string;
   readonly timeoutMs: number;
   readonly correlationId: string;
   readonly subject?: string;
@@ -53,10 +53,19 @@ export function connectClient<S extends DescService>(
 ): Client<S> {
   const methods = descriptor.methods.map((method) => [
     method.localName,
-    (message: unknown, options: CallOptions) => call(world, caller, address, { method, message, options }),
+    (message: unknown, options: ClientOptions) =>
+      call(world, caller, address, { method, message, options: withDeadline(options) }),
   ]);
   return Object.fromEntries(methods);
 }
+
+/** A saga says how long it waits; a handler hands its own call's deadline on. */
+type ClientOptions = CallOptions | { readonly call: Call };
+
+const withDeadline = (options: ClientOptions): CallOptions =>
+  "call" in options
+    ? { timeoutMs: options.call.deadline.remainingMs(), correlationId: options.call.correlationId }
+    : options;
 
 /** One call: its answer, or what the caller believes when there is none. */
 export function call(world: World, caller: Process, address: Address, request: Request): Promise<unknown> {

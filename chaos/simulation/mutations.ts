@@ -96,6 +96,21 @@ const believe =
       throw error;
     });
 
+const withoutStep = (name: string) => (definition: SagaDefinition) => ({
+  ...definition,
+  steps: definition.steps.filter((step) => step.name !== name),
+});
+
+const takeFailedRefundForPaid = (definition: SagaDefinition) =>
+  eachStep(definition, (step) =>
+    step.name === "refund" ? { ...step, do: (saga, call) => step.do(saga, call).catch(() => ({})) } : step,
+  );
+
+const forgetRefundKeys = (_service: string, models: StatementModels): StatementModels => ({
+  ...models,
+  "find-refund": () => [],
+});
+
 /** The bugs, by what they are. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   "releasing stock leaves no tombstone": { statements: releaseWithoutTombstone },
@@ -109,4 +124,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   "events are published without an outbox": { relay: { forgets: true } },
   "a step has no undo": { saga: withoutUndo("authorize") },
   "an unknown capture counts as done": { saga: takeSilenceForCapture },
+  "a saga is turned back past its pivot": { engine: { turnsDecided: true } },
+  "a cancelled order's money stays": { saga: withoutStep("refund") },
+  "a cancelled order's pieces stay sold": { saga: withoutStep("restock") },
+  "a refund that fails counts as paid": { saga: takeFailedRefundForPaid },
+  "payments forgets its refunds": { statements: forgetRefundKeys },
 };

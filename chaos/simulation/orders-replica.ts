@@ -1,4 +1,4 @@
-// One replica of orders: its real handlers and sagas. A new saga joins the simulation here, in `definitionsOf`.
+// One replica of orders: its real handlers and sagas. A new saga joins the simulation here.
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
@@ -7,6 +7,7 @@ import type { Database } from "#kit/postgres/postgres.ts";
 import type { SagaDefinition } from "#kit/saga/definition.ts";
 import { rpc, type ServiceRpcs } from "#kit/service/handlers.ts";
 import type { Resources } from "#kit/service/service.ts";
+import { turnBack } from "../../kit/saga/turn-back.ts";
 import type { PricedProduct } from "../../services/orders/order.ts";
 import { createOrderSagas } from "../../services/orders/order-sagas.ts";
 import type { OrderWatch } from "../../services/orders/order-watch.ts";
@@ -14,7 +15,7 @@ import type { Pricing } from "../../services/orders/pricing.ts";
 import { ordersRpc } from "../../services/orders/rpc.ts";
 import { type Address, connectClient } from "./calls.ts";
 import type { Mutation } from "./mutations.ts";
-import { type Replica, startSaga } from "./saga-replicas.ts";
+import { findSaga, type Replica, startSaga } from "./saga-replicas.ts";
 import type { Process, World } from "./world.ts";
 
 /** What a replica of orders is wired to. */
@@ -61,17 +62,18 @@ export function connectOrders({ world, process, db, participants, mutation }: Or
   };
   const start: Resources["startSaga"] = (tx, definition, what) => startSaga(replica, tx, definition, what);
   const real = createOrderSagas(clients, watch, start);
-  const checkout = mutation.saga?.(real.checkout as SagaDefinition) ?? (real.checkout as SagaDefinition);
-  const definitions = [checkout, real.cancel, real.return, real.refund] as SagaDefinition[];
+  const change = (definition: unknown) =>
+    mutation.saga?.(definition as SagaDefinition) ?? (definition as SagaDefinition);
+  const checkout = change(real.checkout);
+  const definitions = [checkout, change(real.cancel), real.return, real.refund] as SagaDefinition[];
   const replica: Replica = { world, process, db, definitions, driving: new Set() };
   const rpcs = ordersRpc({
     ...{ db, pricing, watch, shipping: clients.shipping },
     sagas: { ...real, checkout: checkout as SagaDefinition<never> },
     startSaga: start,
-    findSaga: async () => undefined,
+    findSaga: ({ name }, subjectId) => findSaga(db, name, subjectId),
     findSagas: async () => new Map(),
-    // Nobody cancels in the simulation yet.
-    turnSagaBack: async () => false,
+    turnSagaBack: turnBack,
   });
   return { ...replica, rpcs: rpc(OrdersService, rpcs) };
 }

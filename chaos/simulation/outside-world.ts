@@ -24,7 +24,7 @@ export interface Charge {
 export interface Parcel {
   readonly reference: string;
   readonly orderId: string;
-  standing: "booked" | "cancelled";
+  standing: "booked" | "cancelled" | "dispatched";
 }
 
 /** What the outside world knows, whoever dies in the shop. */
@@ -151,6 +151,12 @@ function findParcel({ parcels }: OutsideWorld, reference: string): CarrierTruth 
 function cancelParcel({ parcels }: OutsideWorld, reference: string): CarrierTruth {
   const found = parcels.find((one) => one.reference === reference);
   if (!found) throw new Error(`the carrier knows no ${reference}`);
-  found.standing = "cancelled";
-  return { standing: "cancelled", reference, trackingNumber: reference };
+  if (found.standing === "booked") found.standing = "cancelled";
+  return { standing: found.standing, reference, trackingNumber: reference };
+}
+
+/** The carrier takes an order's parcels along, those that are not called off. */
+export function dispatch({ parcels }: OutsideWorld, orderId: string): void {
+  for (const parcel of parcels)
+    if (parcel.orderId === orderId && parcel.standing === "booked") parcel.standing = "dispatched";
 }

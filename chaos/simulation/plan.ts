@@ -3,6 +3,19 @@ import fc from "fast-check";
 import { feeMinor, priceMinor } from "./orders-replica.ts";
 import { captureDeclinedCard, declinedCard } from "./outside-world.ts";
 
+/** What a customer wants after having ordered: to cancel, to bring a lamp back, or, of support, five euros back. */
+export interface Wish {
+  readonly kind: "cancel" | "return" | "refund";
+  /** Since the order was accepted. */
+  readonly afterMs: number;
+}
+
+/** What a customer's wish was answered with: accepted, or the reason it was refused for. */
+export interface Told {
+  readonly kind: Wish["kind"];
+  readonly answer: string;
+}
+
 /** One customer's order. */
 export interface OrderPlan {
   /** Pieces by SKU. */
@@ -13,6 +26,9 @@ export interface OrderPlan {
   /** Which replica is asked first. */
   readonly replica: number;
   readonly totalMinor: bigint;
+  readonly wishes?: readonly Wish[];
+  /** When the carrier takes the parcel along, if it ever does; since the order was accepted. */
+  readonly dispatchedAfterMs?: number | undefined;
 }
 
 /** A time in which a service cannot be reached: calls are refused, lost, or arrive when it is long over. */
@@ -32,6 +48,17 @@ export interface Plan {
 
 const skus = ["LAMP", "MUG"] as const;
 
+/** Most of them while checkout is under way, or just after. */
+const wish: fc.Arbitrary<Wish> = fc.record({
+  kind: fc.constantFrom("cancel" as const, "cancel" as const, "return" as const, "refund" as const),
+  afterMs: fc.oneof(fc.nat(400), fc.nat(20_000)),
+});
+
+const wishes = fc.oneof(
+  { weight: 2, arbitrary: fc.constant([]) },
+  { weight: 1, arbitrary: fc.array(wish, { minLength: 1, maxLength: 2 }) },
+);
+
 const order: fc.Arbitrary<OrderPlan> = fc
   .record({
     LAMP: fc.integer({ min: 1, max: 2 }),
@@ -45,6 +72,8 @@ const order: fc.Arbitrary<OrderPlan> = fc
       { weight: 1, arbitrary: fc.constant("refused" as const) },
     ),
     placedAtMs: fc.nat(400),
+    wishes,
+    dispatchedAfterMs: fc.option(fc.nat(20_000), { freq: 5, nil: undefined }),
     replica: fc.nat(1),
   })
   .map(({ LAMP, MUG, ...rest }) => ({

@@ -36,7 +36,8 @@ function publish({ world, subscribers, faults }: Broker, row: OutboxRow | undefi
   const delaysMs = [15 + (choice % 50)];
   if (choice >= 900) delaysMs.push(8_000 + choice * 40);
   if (choice >= 850 && choice < 900) delaysMs[0] = choice * 20;
-  for (const address of subscribers)
+  const listening = subscribers.filter(({ running }) => !running || consumerOf(running, row));
+  for (const address of listening)
     for (const delayMs of delaysMs) world.after(delayMs, () => offer(world, address, row, 1));
 }
 

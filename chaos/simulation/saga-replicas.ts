@@ -15,13 +15,14 @@ import {
   toView,
 } from "#kit/saga/progress.ts";
 import type { SagaStart } from "#kit/saga/saga.ts";
-import type { Journal, StatementModels } from "./model-database.ts";
+import type { Journal, StatementModels, Values } from "./model-database.ts";
 import type { Process, World } from "./world.ts";
 
 /** A saga as the table has it. */
 export interface SagaRow {
   readonly saga: HeldSaga;
-  readonly owner: Process;
+  /** Nobody where it was just turned back. */
+  readonly owner: Process | undefined;
   readonly leaseEndsAtMs: number;
   /** Edges taken, in order: `running reserve`, `compensating authorize`. */
   readonly edges: readonly string[];
@@ -45,6 +46,8 @@ export interface EngineFaults {
   readonly unfenced?: true;
   /** What a dead replica drove is taken over by nobody. */
   readonly neverTakesOver?: true;
+  /** A saga is turned back wherever it stands. */
+  readonly turnsDecided?: true;
 }
 
 const leaseMs = 10_000;
@@ -72,7 +75,47 @@ export function sagaStatements(
       journal.put(sagas, sagaId, { ...row, saga, owner, leaseEndsAtMs: leaseEndsAtMs() });
       return [saga];
     },
+    "simulated-find-saga": ([definition, subjectId]) => newest(sagas, definition, subjectId),
+    "kit-turn-saga-back": (values, journal) => turn(sagas, values, { world, journal, faults }),
   };
+}
+
+function newest(sagas: SagaTable, definition: string, subjectId: string): HeldSaga[] {
+  const found = [...sagas.values()].map(({ saga }) => saga);
+  return found
+    .filter((saga) => saga.definition.name === definition && saga.subjectId === subjectId)
+    .slice(-1);
+}
+
+interface Turning {
+  readonly world: World;
+  readonly journal: Journal;
+  readonly faults: EngineFaults;
+}
+
+/** As the SQL of its name in kit/saga/turn-back.ts. */
+function turn(
+  sagas: SagaTable,
+  [subjectId, definition, version, pivot, steps, reason, message]: Values,
+  { world, journal, faults }: Turning,
+) {
+  const [saga] = newest(sagas, definition, subjectId);
+  const row = saga && sagas.get(saga.sagaId);
+  if (!row || saga.status !== "running" || saga.definition.version !== version) return [];
+  if (saga.step >= pivot && !faults.turnsDecided) return [];
+  const step = (steps as readonly string[])[saga.step] ?? "";
+  const turned = {
+    ...saga,
+    status: "compensating" as const,
+    attempt: 0,
+    failure: { step, reason, message },
+    fencingToken: saga.fencingToken + 1n,
+    version: saga.version + 1n,
+    stepStartedAtMs: world.nowMs,
+  };
+  const edges = [...row.edges, `turned back at ${step}`];
+  journal.put(sagas, saga.sagaId, { saga: turned, owner: undefined, leaseEndsAtMs: world.nowMs, edges });
+  return [{ saga_id: saga.sagaId }];
 }
 
 interface Recording {
@@ -125,6 +168,12 @@ export function startSaga<Input>(
   tx.beforeCommit(() => ({ statement, values: [saga, replica.process] }));
   tx.afterCommit(() => void drive(replica, saga));
   return saga.sagaId;
+}
+
+/** The newest saga of that name about a subject. */
+export async function findSaga(db: Database, definition: string, subjectId: string) {
+  const found = await db.query<HeldSaga>({ name: "simulated-find-saga", text: "" }, [definition, subjectId]);
+  return found.map(toView)[0];
 }
 
 /** Advances a saga until it ends or is somebody else's. */
@@ -217,7 +266,9 @@ export function watch(
 }
 
 async function takeOver(world: World, sagaId: string, replicas: readonly Replica[]) {
-  const ready = replicas.filter(({ process }) => process.alive && process.stalledUntilMs <= world.nowMs);
+  const ready = replicas.filter(
+    ({ process, driving }) => process.alive && process.stalledUntilMs <= world.nowMs && !driving.has(sagaId),
+  );
   const replica = ready[world.draw() % Math.max(1, ready.length)];
   if (!replica) return;
   const claim = { name: "simulated-claim-saga", text: "" };

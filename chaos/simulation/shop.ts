@@ -17,7 +17,7 @@ import { type ModelStore, openModelDatabase, type StatementModels } from "./mode
 import type { Mutation } from "./mutations.ts";
 import { connectOrders, type OrdersReplica } from "./orders-replica.ts";
 import { connectCarrier, connectProcessor, createOutsideWorld, type OutsideWorld } from "./outside-world.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, Told } from "./plan.ts";
 import { createRelay } from "./relay.ts";
 import { type Replica, type SagaTable, sagaStatements, watch } from "./saga-replicas.ts";
 import { type ChassisTables, chassisStatements, createChassisTables } from "./statements/chassis.ts";
@@ -35,6 +35,8 @@ export interface ShopState {
   readonly payments: PaymentTables;
   readonly shipments: ShipmentTable;
   readonly outside: OutsideWorld;
+  /** What customers were answered after they had ordered, by order. */
+  readonly told: Map<string, Told[]>;
   /** The kit's tables, by service. */
   readonly chassis: Readonly<Record<ServiceName, ChassisTables>>;
 }
@@ -107,11 +109,13 @@ function createState(world: World, pieces: Readonly<Record<string, number>>): Sh
       stock: new Map(stock),
       reservations: new Map(),
       sold: new Map(),
+      returns: new Map(),
       onBreach: (what) => world.violate(what),
     },
     payments: createPaymentTables(),
     shipments: new Map(),
     outside: createOutsideWorld(),
+    told: new Map(),
     chassis: {
       orders: createChassisTables(),
       inventory: createChassisTables(),

@@ -1,4 +1,4 @@
-// What inventory's statements do. Each follows the SQL of its name in services/inventory/reservation-statements.ts.
+// What inventory's statements do. Each follows the SQL of its name in services/inventory/.
 import type { Journal, StatementModels } from "../model-database.ts";
 
 /** Pieces of one SKU. */
@@ -20,12 +20,20 @@ export interface ReservationRow {
   readonly expiresAt: Date;
 }
 
+interface Returned {
+  readonly orderId: string;
+  readonly skus: readonly string[];
+  readonly quantities: readonly number[];
+}
+
 /** Inventory's tables. `onBreach` hears of a write that the tables' checks would refuse. */
 export interface InventoryTables {
   readonly stock: Map<string, StockRow>;
   readonly reservations: Map<string, ReservationRow>;
-  /** Pieces sold, by SKU. */
+  /** Pieces sold and not returned, by SKU. */
   readonly sold: Map<string, number>;
+  /** What came back, by key. */
+  readonly returns: Map<string, Returned>;
   readonly onBreach: (what: string) => void;
 }
 
@@ -112,6 +120,8 @@ export function inventoryStatements(tables: InventoryTables, nowMs: () => number
       journal.put(tables.reservations, orderId, kept);
       return [toRow(kept, kept.version)];
     },
+    "inventory-return-stock": ([orderId, key, skus, quantities], journal) =>
+      takeBack(tables, key, { orderId, skus, quantities }, journal),
     "inventory-commit-reservations": ([orderIds, reservationIds], journal) =>
       commit(tables, orderIds, reservationIds, journal),
   };
@@ -167,4 +177,25 @@ function sell(tables: InventoryTables, found: ReservationRow, journal: Journal):
   });
   const changes = sold.filter(({ delta }) => delta !== 0).map((row) => ({ order_id: null, ...row }));
   return [{ ...toRow(found, version), short_skus: [], sku: null }, ...changes];
+}
+
+function takeBack(tables: InventoryTables, key: string, back: Returned, journal: Journal): object[] {
+  const { returns, reservations } = tables;
+  if (returns.has(key)) return [];
+  const found = reservations.get(back.orderId);
+  if (!found) throw new Error(`nothing was reserved for ${back.orderId}`);
+  const before = [...returns.values()].filter(({ orderId }) => orderId === back.orderId);
+  const count = (some: readonly Pick<Returned, "skus" | "quantities">[], sku: string) =>
+    some.flatMap(linesOf).reduce((sum, line) => sum + (line.sku === sku ? line.quantity : 0), 0);
+  const lines = linesOf(back);
+  const excess = lines.find(({ sku, quantity }) => count(before, sku) + quantity > count([found], sku));
+  if (excess) return [{ excess_sku: excess.sku }];
+  journal.put(returns, key, back);
+  const version = found.version + 1n;
+  journal.put(reservations, back.orderId, { ...found, version });
+  return lines.map(({ sku, quantity }) => {
+    journal.put(tables.sold, sku, (tables.sold.get(sku) ?? 0) - quantity);
+    const changed = change(tables, journal, sku, { onHand: quantity });
+    return { excess_sku: null, reservation_version: version, ...changed };
+  });
 }

@@ -1,4 +1,5 @@
-// What the orders service's statements do. Each follows the SQL of its name in services/orders/order-store.ts.
+// What the orders service's statements do. Each follows the SQL of its name in services/orders/.
+import type { KeyedRefund } from "../../../services/orders/refund-key-store.ts";
 import { type StatementModels, uniqueViolation } from "../model-database.ts";
 
 /** One event of an order. */
@@ -18,17 +19,19 @@ export interface OrderViewRow {
   readonly updatedAt: Date;
 }
 
-/** The orders service's tables; events by `orderId version`, orders by `customerId key`. */
+/** The orders service's tables; events by `orderId version`, orders by `customerId key`, refunds by `requestedBy kind key`. */
 export interface OrderTables {
   readonly events: Map<string, OrderEventRow>;
   readonly views: Map<string, OrderViewRow>;
   readonly keys: Map<string, string>;
+  readonly refundKeys: Map<string, KeyedRefund>;
 }
 
 export const createOrderTables = (): OrderTables => ({
   events: new Map(),
   views: new Map(),
   keys: new Map(),
+  refundKeys: new Map(),
 });
 
 /** An order's events in the order of their versions, from 1 to the first gap. */
@@ -43,7 +46,7 @@ export function eventsOf({ events }: OrderTables, orderId: string): OrderEventRo
 
 /** Models of the order store's statements. */
 export function orderStatements(tables: OrderTables, now: () => Date): StatementModels {
-  const { events, views, keys } = tables;
+  const { events, views, keys, refundKeys } = tables;
   return {
     "orders-insert-first-events": ([orderId, customerId, key, type, payload, document], journal) => {
       if (keys.has(`${customerId} ${key}`)) return [];
@@ -68,6 +71,14 @@ export function orderStatements(tables: OrderTables, now: () => Date): Statement
       return [];
     },
     "orders-select-events": ([orderId]) => eventsOf(tables, orderId),
+    "orders-select-view": ([orderId]) => [views.get(orderId) ?? []].flat(),
+    "orders-lock-view": () => [],
+    "orders-claim-refund-key": ([requestedBy, kind, key, orderId, refundId], journal) => {
+      const id = `${requestedBy} ${kind} ${key}`;
+      const standing = refundKeys.get(id) ?? { orderId, refundId };
+      journal.put(refundKeys, id, standing);
+      return [standing];
+    },
     "orders-select-order-of-key": ([customerId, key]) => {
       const view = views.get(keys.get(`${customerId} ${key}`) ?? "");
       return view ? [{ ...view, placed: events.get(`${view.orderId} 1`)?.payload }] : [];

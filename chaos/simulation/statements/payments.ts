@@ -1,4 +1,4 @@
-// What payments' statements do. Each follows the SQL of its name in services/payments/payment-store.ts.
+// What payments' statements do. Each follows the SQL of its name in services/payments/payment-store.ts and refund-store.ts.
 import type { PaymentRow } from "../../../services/payments/payment-store.ts";
 import type { Journal, StatementModels } from "../model-database.ts";
 
@@ -7,9 +7,23 @@ export interface PaymentTables {
   readonly payments: Map<string, PaymentRow>;
   /** Captures booked, by payment. */
   readonly booked: Map<string, number>;
+  /** By `requestedBy requestKey`. */
+  readonly refunds: Map<string, RefundRow>;
 }
 
-export const createPaymentTables = (): PaymentTables => ({ payments: new Map(), booked: new Map() });
+/** Money on its way back, or there. */
+export interface RefundRow {
+  readonly refund_id: string;
+  readonly payment_id: string;
+  readonly amount_minor: bigint;
+  readonly status: "PENDING" | "SUCCEEDED" | "REFUSED";
+}
+
+export const createPaymentTables = (): PaymentTables => ({
+  payments: new Map(),
+  booked: new Map(),
+  refunds: new Map(),
+});
 
 const asked = ({ amount_minor }: PaymentRow) => amount_minor !== null;
 
@@ -56,6 +70,41 @@ export function paymentStatements(tables: PaymentTables, now: () => Date): State
     "lock-payment": ([paymentId]) => find(paymentId),
     "read-payment-by-key": ([key]) =>
       [...payments.values()].filter((row) => row.authorize_key === key && asked(row)),
+    ...refundStatements(tables, (paymentId) => find(paymentId)[0]),
+  };
+}
+
+function refundStatements(
+  tables: PaymentTables,
+  find: (paymentId: string) => PaymentRow | undefined,
+): StatementModels {
+  const { refunds } = tables;
+  const meet = (row: RefundRow | undefined) => (row ? [{ ...row, forgotten: false }] : []);
+  const settle = (refundId: string, status: RefundRow["status"], journal: Journal) => {
+    const [key, row] = [...refunds].find(([, { refund_id }]) => refund_id === refundId) ?? [];
+    const payment = row && find(row.payment_id);
+    if (!key || !payment || row.status !== "PENDING") return [];
+    journal.put(refunds, key, { ...row, status });
+    const refunding_minor = payment.refunding_minor - row.amount_minor;
+    if (status === "REFUSED") return put(tables, journal, { ...payment, refunding_minor });
+    const refunded_minor = payment.refunded_minor + row.amount_minor;
+    const after = refunded_minor === payment.amount_minor ? ("REFUNDED" as const) : payment.status;
+    const version = payment.version + 1n;
+    return put(tables, journal, { ...payment, refunding_minor, refunded_minor, status: after, version });
+  };
+  return {
+    "find-refund": ([requestedBy, requestKey]) => meet(refunds.get(`${requestedBy} ${requestKey}`)),
+    "open-refund": ([refundId, paymentId, requestedBy, requestKey, amountMinor], journal) => {
+      const key = `${requestedBy} ${requestKey}`;
+      const payment = find(paymentId);
+      if (!payment || refunds.has(key)) return [];
+      put(tables, journal, { ...payment, refunding_minor: payment.refunding_minor + amountMinor });
+      const asked = { refund_id: refundId, payment_id: paymentId, amount_minor: amountMinor };
+      journal.put(refunds, key, { ...asked, status: "PENDING" });
+      return meet(refunds.get(key));
+    },
+    "settle-refund": ([refundId], journal) => settle(refundId, "SUCCEEDED", journal),
+    "refuse-refund": ([refundId], journal) => settle(refundId, "REFUSED", journal),
   };
 }
 
