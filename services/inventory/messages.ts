@@ -8,7 +8,7 @@ import {
   MovementReason as WireReason,
   ReservationStatus as WireStatus,
 } from "#gen/souk/inventory/v1/inventory_pb.ts";
-import type { Reservation, ReservationStatus } from "./reservation.ts";
+import type { Reservation, ReservationStatus, StockLine } from "./reservation.ts";
 import { availablePieces, type Movement, type MovementReason, type Stock } from "./stock.ts";
 
 const wireStatuses: Record<ReservationStatus, WireStatus> = {
@@ -46,15 +46,16 @@ export const toMovementMessage = (movement: Movement): MessageInitShape<typeof M
   occurredAt: timestampFromDate(movement.occurredAt),
 });
 
-/** A reservation as callers see it. */
+/** A reservation as callers see it; with what came back of it where that is known. */
 export const toReservationMessage = (
-  reservation: Reservation,
+  reservation: Reservation & { readonly returned?: readonly StockLine[] },
 ): MessageInitShape<typeof ReservationSchema> => ({
   reservationId: reservation.reservationId,
   orderId: reservation.orderId,
   status: wireStatuses[reservation.status],
   lines: [...reservation.lines],
   expiresAt: timestampFromDate(reservation.expiresAt),
+  returned: [...(reservation.returned ?? [])],
 });
 
 /** The reason of an adjustment. The contract lets only declared ones through, and not the sold one. */

@@ -37,5 +37,6 @@ export const toReservation = (row: ReservationRow, status: ReservationStatus): R
   version: row.reservation_version,
 });
 
-const toLines = ({ skus, quantities }: ReservationRow): StockLine[] =>
+/** Lines as the tables have them: two columns of one length. */
+export const toLines = ({ skus, quantities }: Pick<ReservationRow, "skus" | "quantities">): StockLine[] =>
   skus.map((sku, index) => ({ sku, quantity: quantities[index] ?? 0 }));

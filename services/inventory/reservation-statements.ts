@@ -71,11 +71,22 @@ export const insertReleaseAhead = statement(
    on conflict (order_id) do nothing`,
 );
 
-/** $1 orders. A release that came first is no reservation. */
+/** $1 orders, with what came back of each. A release that came first is no reservation. */
 export const selectReservations = statement(
   "inventory-select-reservations",
-  `select order_id, reservation_id, skus, quantities, expires_at, version as reservation_version, status
-   from reservations where order_id = any($1) and skus <> '{}' order by order_id`,
+  `select order_id, reservation_id, reservations.skus, reservations.quantities, expires_at,
+     version as reservation_version, status,
+     coalesce(back.skus, '{}') as returned_skus, coalesce(back.quantities, '{}') as returned_quantities
+   from reservations
+   cross join lateral (
+     select array_agg(sku order by sku) as skus, array_agg(quantity order by sku) as quantities
+     from (
+       select line.sku, sum(line.quantity)::integer as quantity from returns
+       cross join unnest(returns.skus, returns.quantities) as line (sku, quantity)
+       where returns.order_id = reservations.order_id group by line.sku
+     ) as by_sku
+   ) as back
+   where order_id = any($1) and reservations.skus <> '{}' order by order_id`,
 );
 
 /** $1 order, $2 lifetime in ms. Only what is held; an earlier end never comes instead of a later one. */

@@ -10,7 +10,13 @@ import {
   reservationLifetimeMs,
   type StockLine,
 } from "./reservation.ts";
-import { type ChangeRow, type ReservationRow, toChanges, toReservation } from "./reservation-rows.ts";
+import {
+  type ChangeRow,
+  type ReservationRow,
+  toChanges,
+  toLines,
+  toReservation,
+} from "./reservation-rows.ts";
 import {
   commitReservations,
   expireReservations,
@@ -57,15 +63,21 @@ async function whyBarred(tx: Transaction, orderId: string) {
   return reservation ? orderAlreadyReserved(orderId) : reservationCancelled();
 }
 
+/** A reservation, and what came back after it was sold. */
+export interface ReservationRecord extends Reservation {
+  readonly returned: readonly StockLine[];
+}
+
 /** Reads the reservations of some orders. */
 export async function readReservations(
   source: Queryable,
   orderIds: readonly string[],
-): Promise<Reservation[]> {
-  const rows = await source.query<ReservationRow & { status: ReservationStatus }>(selectReservations, [
-    orderIds,
-  ]);
-  return rows.map((row) => toReservation(row, row.status));
+): Promise<ReservationRecord[]> {
+  const rows = await source.query<RecordRow>(selectReservations, [orderIds]);
+  return rows.map((row) => {
+    const returned = toLines({ skus: row.returned_skus, quantities: row.returned_quantities });
+    return { ...toReservation(row, row.status), returned };
+  });
 }
 
 /** Keeps a held reservation for its whole lifetime from now; undefined where the order has none that is held. */
@@ -137,6 +149,12 @@ export async function expire(
 interface InsertedRow extends ChangeRow {
   readonly short_sku: string | null;
   readonly expires_at: Date;
+}
+
+interface RecordRow extends ReservationRow {
+  readonly status: ReservationStatus;
+  readonly returned_skus: readonly string[];
+  readonly returned_quantities: readonly number[];
 }
 
 interface EndedRow extends ReservationRow {

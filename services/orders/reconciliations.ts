@@ -64,4 +64,4 @@ const onlyEnded =
   };
 
 const hasEnded = (order: NonNullable<OrderAudit["order"]>): order is EndedOrder =>
-  order.status === "confirmed" || order.status === "cancelled";
+  order.status === "confirmed" || order.status === "cancelled" || order.status === "refunded";

@@ -82,7 +82,12 @@ const toRow = (reservation: ReservationRow, version: bigint) => ({
   reservation_version: version,
 });
 
-const toSelected = (found: ReservationRow) => ({ ...toRow(found, found.version), status: found.status });
+const toSelected = (found: ReservationRow) => ({
+  ...toRow(found, found.version),
+  status: found.status,
+  returned_skus: [],
+  returned_quantities: [],
+});
 
 /** A release that came first is no reservation. */
 const find = ({ reservations }: InventoryTables, orderId: string) => {

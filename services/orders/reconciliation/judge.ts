@@ -1,8 +1,11 @@
 import type { Verdict } from "#kit/reconciliation/definition.ts";
 import type { Order } from "../order.ts";
 
-/** An order that is confirmed or cancelled: what its participants should hold for it is known. */
-export type EndedOrder = Order & { readonly status: "confirmed" | "cancelled" };
+/** An order that has come to rest: what its participants should hold for it is known. */
+export type EndedOrder = Order & {
+  readonly status: "confirmed" | "cancelled" | "refunded";
+  readonly outcome: "confirmed" | "cancelled";
+};
 
 /** Asks a participant what it holds for some orders, and compares. */
 export type OrderJudge = (orders: readonly EndedOrder[]) => Promise<readonly Verdict[]>;
@@ -21,4 +24,5 @@ export function judgeEach<Held extends { readonly orderId: string }>(
   });
 }
 
+/** The orders' ids. */
 export const idsOf = (orders: readonly EndedOrder[]): string[] => orders.map(({ orderId }) => orderId);

@@ -7,7 +7,7 @@ import {
 import type { Client } from "#kit/rpc/client.ts";
 import { type EndedOrder, idsOf, judgeEach, type OrderJudge } from "./judge.ts";
 
-/** A confirmed order has exactly one live shipment, its own; a cancelled one has none. */
+/** A confirmed order has exactly one live shipment, its own, whatever came back of it; a cancelled one has none. */
 export const judgeShipments =
   (shipping: Client<typeof ShippingService>): OrderJudge =>
   async (orders) => {
@@ -18,8 +18,8 @@ export const judgeShipments =
 const isLive = ({ status }: Shipment) =>
   status !== ShipmentStatus.CANCELLED && status !== ShipmentStatus.REFUSED;
 
-function complaints({ status, shipmentId }: EndedOrder, live: readonly Shipment[]) {
-  if (status === "cancelled")
+function complaints({ outcome, shipmentId }: EndedOrder, live: readonly Shipment[]) {
+  if (outcome === "cancelled")
     return live.map((shipment) => `cancelled, but ${shipment.shipmentId} is ${statusOf(shipment)}`);
   const own = live.find((shipment) => shipment.shipmentId === shipmentId);
   return [

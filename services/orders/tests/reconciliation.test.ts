@@ -3,8 +3,14 @@ import { type Order, OrderStatus } from "#gen/souk/orders/v1/orders_pb.ts";
 import { openReconciling, type Reconciling } from "#kit/testing/reconciling.ts";
 import { eventually, type TestService } from "#kit/testing/testing.ts";
 import { runSql } from "#kit/testing/tests/parts.ts";
-import { aCustomer, aWish, buy, startOrders } from "./harness.ts";
-import { type CalleeName, type Goods, type ShopProcesses, startShopProcesses } from "./shop-processes.ts";
+import { aCustomer, aWish, buy, type Customer, read, startOrders } from "./harness.ts";
+import {
+  type CalleeName,
+  freshKey,
+  type Goods,
+  type ShopProcesses,
+  startShopProcesses,
+} from "./shop-processes.ts";
 
 let shop: ShopProcesses;
 let service: TestService;
@@ -12,6 +18,8 @@ let goods: Goods;
 let reconciling: Reconciling;
 let confirmed: Order;
 let declined: Order;
+let returned: Order;
+let cancelled: Order;
 
 beforeAll(async () => {
   shop = await startShopProcesses();
@@ -27,6 +35,7 @@ beforeAll(async () => {
     buy(customer, aWish(scarce.productId)),
   ]);
   expect([confirmed.status, declined.status]).toEqual([OrderStatus.CONFIRMED, OrderStatus.CANCELLED]);
+  [returned, cancelled] = await Promise.all([givenBack(customer), calledOff(customer)]);
   // Stock is sold when inventory hears of the order.
   await eventually(async () => expect(await reconciling.run("orders-with-stock")).toEqual([]));
 });
@@ -34,6 +43,27 @@ afterAll(async () => {
   await service?.stop();
   await shop?.stop();
 });
+
+/** An order of two pieces, of which one came back. */
+async function givenBack(customer: Customer): Promise<Order> {
+  const lines = [{ productId: goods.productId, quantity: 2 }];
+  const { orderId } = await buy(customer, aWish(goods.productId, { lines }));
+  await customer.createReturn({ orderId, lines: [{ ...lines[0], quantity: 1 }] }, freshKey());
+  return await rested(customer, orderId, OrderStatus.CONFIRMED);
+}
+
+async function calledOff(customer: Customer): Promise<Order> {
+  const { orderId } = await buy(customer, aWish(goods.productId));
+  await customer.cancelOrder({ orderId }, freshKey());
+  return await rested(customer, orderId, OrderStatus.CANCELLED);
+}
+
+const rested = (customer: Customer, orderId: string, status: OrderStatus) =>
+  eventually(async () => {
+    const order = await read(customer, orderId);
+    expect(order.status).toBe(status);
+    return order;
+  }, 20_000);
 
 const own = (sql: string) => runSql(service.database.ownerUrl, sql);
 const at = (name: CalleeName, sql: string) => runSql(shop.ownerUrl(name), sql);
@@ -134,6 +164,45 @@ const damages: readonly Damage[] = [
         created_at, updated_at) values ('payment_twice', '${orderId}', 'twice', 'c', 5, 'EUR', 'CAPTURED', now(), now())`),
     repair: () => payments("delete from payments where payment_id = 'payment_twice'"),
     detail: /^confirmed and paid 2 times$/,
+  },
+  {
+    what: "an order of which less was paid back than it says",
+    comparison: "orders-with-payments",
+    order: () => returned,
+    ...change(
+      payments,
+      "payments",
+      "refunded_minor = refunded_minor - 5",
+      "refunded_minor = refunded_minor + 5",
+    ),
+    detail: /^(\d+) EUR of it should be paid back, (\d+) EUR was by payment_\w+$/,
+  },
+  {
+    what: "an order of which more was paid back than it knows",
+    comparison: "orders-with-payments",
+    order: () => confirmed,
+    ...change(payments, "payments", "refunded_minor = 5", "refunded_minor = 0"),
+    detail: /^0 EUR of it should be paid back, 5 EUR was by payment_\w+$/,
+  },
+  {
+    what: "a returned piece that is not back in stock",
+    comparison: "orders-with-stock",
+    order: () => returned,
+    ...change(inventory, "returns", "quantities = '{0}'", "quantities = '{1}'"),
+    detail: /^1 × TEA-[\w-]+ should be back in stock, 0 × TEA-[\w-]+ is$/,
+  },
+  {
+    what: "a cancelled order whose pieces stay sold",
+    comparison: "orders-with-stock",
+    order: () => cancelled,
+    ...change(
+      inventory,
+      "returns",
+      "skus = '{}', quantities = '{}'",
+      `(skus, quantities) = (select skus, quantities
+      from reservations r where r.order_id = returns.order_id)`,
+    ),
+    detail: /^1 × TEA-[\w-]+ should be back in stock, nothing is$/,
   },
   {
     what: "a cancelled order that kept the money",
