@@ -1,0 +1,123 @@
+import { globSync, readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import type { Environment } from "#kit/config/config.ts";
+import { SERVICE_NAMES } from "../tools/start/service-names.ts";
+
+// Tiltfile, skaffold.yaml, compose.yaml and the workflows name what deploy/ runs: each by itself, so each can forget something.
+const root = resolve(import.meta.dirname, "..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+const services = globSync("services/*/", { cwd: root })
+  .map((path) => basename(path))
+  .sort();
+
+/** Every image that an overlay runs, by the name that the manifests give it. */
+const images = [
+  ...new Set(
+    globSync("deploy/{base,components}/**/*.yaml", { cwd: root }).flatMap((path) =>
+      Array.from(read(path).matchAll(/^\s*image: souk\/([a-z-]+)$/gm), ([, name = ""]) => name),
+    ),
+  ),
+].sort();
+
+interface ComposeService {
+  readonly image: string;
+  readonly profiles?: readonly string[];
+  readonly build?: { readonly args: { readonly SERVICE: string } };
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const compose = parse(read("compose.yaml"), { merge: true }) as {
+  services: Readonly<Record<string, ComposeService>>;
+};
+
+test("every image of the manifests is one that the Dockerfile can make", () => {
+  expect(images).toEqual([...services, "card-processor", "carrier", "issuer", "streams", "tools"].sort());
+  const entries = images.flatMap((name) =>
+    globSync([`services/${name}/main.ts`, `sandboxes/${name}/main.ts`, `tools/${name}/main.ts`], {
+      cwd: root,
+    }),
+  );
+  // The image of the tools starts with the operators' command.
+  expect(entries).toHaveLength(images.length - 1);
+});
+
+describe("Skaffold", () => {
+  const { build, manifests } = parse(read("skaffold.yaml")) as {
+    build: { artifacts: readonly { image: string; docker: { buildArgs: { SERVICE: string } } }[] };
+    manifests: { kustomize: { paths: readonly string[] } };
+  };
+
+  test("builds every image of the overlay it applies, each from its own folder", () => {
+    expect(manifests.kustomize.paths).toEqual(["deploy/overlays/local"]);
+    expect(build.artifacts.map(({ image }) => image).sort()).toEqual(images.map((name) => `souk/${name}`));
+    for (const { image, docker } of build.artifacts) expect(image).toBe(`souk/${docker.buildArgs.SERVICE}`);
+  });
+});
+
+describe("Tilt", () => {
+  const tiltfile = read("Tiltfile");
+  const table = (name: string) => new RegExp(`^${name} = \\{\\n(.*?)^\\}`, "ms").exec(tiltfile)?.[1] ?? "";
+
+  test("applies the overlay, and has a row for each service", () => {
+    expect(tiltfile).toContain("k8s_yaml(kustomize('deploy/overlays/local'))");
+    const rows = Array.from(table("SERVICES").matchAll(/^ {2}'([a-z-]+)'/gm), ([, name = ""]) => name);
+    expect(rows.sort()).toEqual(services);
+  });
+
+  test("lets a service wait for those that it calls", async () => {
+    const { readCallGraph } = await import("../tools/policies/call-graph.ts");
+    const edges = await readCallGraph();
+    for (const service of SERVICE_NAMES) {
+      const row = new RegExp(`^ {2}'${service}': \\[\\d+, \\d+, \\[(.*)\\]\\],$`, "m").exec(
+        table("SERVICES"),
+      )?.[1];
+      const needs = (row ?? "").match(/[a-z-]+/g) ?? [];
+      const callees = edges.filter(({ caller, callee }) => caller === service && callee !== "issuer");
+      expect(needs.sort(), service).toEqual(callees.map(({ callee }) => callee).sort());
+    }
+  });
+});
+
+describe("Docker compose", () => {
+  test("has the shop as a profile, each service from its own image", () => {
+    const shop = Object.values(compose.services).filter(({ profiles }) => profiles?.includes("shop"));
+    const built = shop.map(({ image }) => image.replace("souk/", "")).sort();
+    expect(built).toEqual(images.filter((name) => name !== "streams"));
+    for (const { image, build } of shop) expect(image).toBe(`souk/${build?.args.SERVICE}`);
+  });
+
+  test.each(services)("tells each service all that it asks for: %s", async (service) => {
+    const { readConfig } = (await import(`../services/${service}/config.ts`)) as {
+      readConfig(env: Environment): Record<string, unknown>;
+    };
+    expect(readConfig(compose.services[service]?.environment ?? {})).toMatchObject({ host: "0.0.0.0" });
+  });
+
+  test("gives stores and issuer the passwords that it gives the services", () => {
+    const clients = JSON.parse(compose.services.issuer?.environment?.CLIENTS ?? "{}");
+    for (const service of SERVICE_NAMES) {
+      const env = compose.services[service]?.environment ?? {};
+      expect(clients[service].secret).toBe(env.CLIENT_SECRET);
+      const password = compose.services.postgres?.environment?.[`${service.toUpperCase()}_APP_PASSWORD`];
+      expect(new URL(env.DATABASE_URL ?? "").password).toBe(password);
+    }
+  });
+});
+
+test.each(["ci", "release"])("the workflow %s builds every image", (name) => {
+  const matrices = read(`.github/workflows/${name}.yaml`).matchAll(/service: \[(.*)\]/g);
+  const built = Array.from(matrices, ([, list = ""]) => list.split(", ").sort());
+  expect(built).toEqual([images]);
+});
+
+test("the workflows run scripts that package.json has", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const texts = globSync(".github/workflows/*.yaml", { cwd: root }).map(read);
+  const names = texts.flatMap((text) =>
+    Array.from(text.matchAll(/npm run (?:--silent )?([\w:]+)/g), ([, one = ""]) => one),
+  );
+  expect(names.length).toBeGreaterThan(5);
+  expect(names.filter((name) => !(name in scripts))).toEqual([]);
+});
