@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findBreakingChanges } from "./contracts/breaking.ts";
 import { runCommand } from "./contracts/command.ts";
-import { findStaleCode, findStalePage } from "./contracts/generated.ts";
+import { findStaleCode, findStalePages } from "./contracts/generated.ts";
 import type { Verdict } from "./contracts/verdict.ts";
 
 const { against } = parseArgs({ options: { against: { type: "string" } } }).values;
@@ -18,7 +18,7 @@ const gates: readonly (readonly [name: string, gate: () => Promise<Verdict>])[] 
     () => verdictOf("format", "--diff", "--exit-code", "--path", "proto/souk"),
   ],
   ["gen/ is what buf makes of it", () => findStaleCode(repository)],
-  ["docs/errors.md lists its reasons", () => findStalePage(repository)],
+  ["docs/ lists its reasons, routes and events", () => findStalePages(repository)],
   ["it breaks no caller", () => findBreakingChanges(repository, against)],
 ];
 

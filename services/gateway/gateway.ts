@@ -20,6 +20,7 @@ import { createEntrance } from "./entrance.ts";
 import { edgePolicyFor, operatorServices, ownServices, publicServices, servedServices } from "./policy.ts";
 import { refineProblem, toEdgeError } from "./problems.ts";
 import { createRateLimit, type RateLimit } from "./rate-limit.ts";
+import { createDocuments } from "./reference-page.ts";
 import { createClients, gatewayRpc } from "./rpc.ts";
 import { createTickets } from "./tickets.ts";
 
@@ -72,12 +73,13 @@ export function createGatewayEdge(
   const clients = createClients(config, metrics);
   const admission = { verifier, rateLimit, rates: config.rates, tickets };
   const own = { local: gatewayRpc({ clients, tickets, verifier }) };
-  const edge = createEdge({
+  const edge: Edge = createEdge({
     registry: servedServices.map((service) => service.file),
     services: (service) => servedServices.includes(service),
     backendFor: (service) => backendFor(service, config, own),
     policyFor: edgePolicyFor,
     onRequest: createEntrance(config),
+    documentAt: createDocuments(() => edge.routes),
     admit: (call) => admit(admission, call),
     onSettled: (settled) => reportRequest(settled, log, metrics),
     problem: refineProblem,

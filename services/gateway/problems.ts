@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescEnum, getOption, hasOption } from "@bufbuild/protobuf";
 import { createEdgeError, type EdgeError, type Problem } from "#edge/edge.ts";
 import { ErrorReasonSchema as catalogReasons } from "#gen/souk/catalog/v1/errors_pb.ts";
 import { ErrorReasonSchema as commonReasons } from "#gen/souk/errors/v1/errors_pb.ts";
@@ -11,16 +11,19 @@ import { ErrorReasonSchema as paymentsReasons } from "#gen/souk/payments/v1/erro
 import { ErrorReasonSchema as shippingReasons } from "#gen/souk/shipping/v1/errors_pb.ts";
 import { toServiceError } from "#kit/errors/errors.ts";
 
+/** The reasons that answers through the gateway can have. */
+export const reasonSchemas: readonly DescEnum[] = [
+  commonReasons,
+  catalogReasons,
+  inventoryReasons,
+  opsReasons,
+  ordersReasons,
+  paymentsReasons,
+  shippingReasons,
+];
+
 const statuses = new Map(
-  [
-    commonReasons,
-    catalogReasons,
-    inventoryReasons,
-    opsReasons,
-    ordersReasons,
-    paymentsReasons,
-    shippingReasons,
-  ].flatMap((schema) =>
+  reasonSchemas.flatMap((schema) =>
     schema.values
       .filter((value) => hasOption(value, reasonOption) && getOption(value, reasonOption).httpStatus > 0)
       .map((value) => {
@@ -34,6 +37,9 @@ const statuses = new Map(
 /** Where a reason's meaning is written down, relative to the documentation. */
 const problemTypes = "urn:souk:problem:";
 
+/** The `type` of a reason's problem documents. */
+export const problemTypeOf = (reason: string) => problemTypes + reason.toLowerCase().replaceAll("_", "-");
+
 /** Gives a problem the status its reason declares, with its title, and a type of its own. */
 export function refineProblem(problem: Problem): Problem {
   const status = statuses.get(`${problem.domain}/${problem.reason}`);
@@ -41,7 +47,7 @@ export function refineProblem(problem: Problem): Problem {
     problem.status = status;
     problem.title = STATUS_CODES[status] ?? problem.title;
   }
-  if (problem.reason) problem.type = problemTypes + problem.reason.toLowerCase().replaceAll("_", "-");
+  if (problem.reason) problem.type = problemTypeOf(problem.reason);
   return problem;
 }
 

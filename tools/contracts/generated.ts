@@ -1,6 +1,7 @@
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { apiPages } from "../api-pages.ts";
 import { errorsPage } from "../errors-page.ts";
 import { outputOf } from "./command.ts";
 import type { Verdict } from "./verdict.ts";
@@ -31,8 +32,9 @@ export function differencesBetween(committed: string, generated: string): string
   });
 }
 
-/** Makes the page of error reasons once more and compares. */
-export async function findStalePage(repository: string): Promise<Verdict> {
-  const page = readFileSync(join(repository, "docs/errors.md"), "utf8");
-  return verdictOn(page === (await errorsPage()) ? [] : ["docs/errors.md differs"]);
+/** Makes the documents of reasons, routes and events once more and compares. */
+export async function findStalePages(repository: string): Promise<Verdict> {
+  const pages = [["docs/errors.md", await errorsPage()] as const, ...(await apiPages())];
+  const stale = pages.filter(([path, text]) => readFileSync(join(repository, path), "utf8") !== text);
+  return verdictOn(stale.map(([path]) => `${path} differs`));
 }

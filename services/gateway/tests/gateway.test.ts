@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GatewayService } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
@@ -11,6 +12,7 @@ import { createTickets } from "../tickets.ts";
 // No backend listens: what is tested here is decided before a call goes on.
 const nowhere = "http://127.0.0.1:1";
 const origin = "https://shop.example";
+const committedDocument = new URL("../../../docs/openapi.json", import.meta.url);
 const orderId = "order_01jd7f3v8qe9wv0c1a2d3f4g5h";
 
 let gateway: RunningService;
@@ -225,6 +227,36 @@ describe("a gateway that is told so", () => {
     const grpc = createClient(GatewayService, { url: base, token: () => Promise.resolve(token) });
     await expect(grpc.getOrderDetails({ orderId })).rejects.toMatchObject({ reason: "HOST_NOT_SERVED" });
     grpc.close();
+  });
+});
+
+describe("the reference", () => {
+  const load = async (path: string) => {
+    const answer = await fetch(url + path);
+    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+  };
+
+  test("is a document of the routes served, to anybody", async () => {
+    const { status, headers, text } = await load("/openapi.json");
+    expect([status, headers.get("content-type")]).toEqual([200, "application/json; charset=utf-8"]);
+    expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(committedDocument, "utf8")));
+  });
+
+  test("is a page that takes everything from here, and runs nothing that is no file", async () => {
+    const { status, headers, text } = await load("/docs");
+    expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    const policy = headers.get("content-security-policy") ?? "";
+    expect(policy).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/);
+    expect(policy).not.toMatch(/unsafe|https?:|\*/);
+    const parts = Array.from(text.matchAll(/(?:src|href)="([^"]+)"/g), ([, path = ""]) => path);
+    expect(parts).toHaveLength(4);
+    for (const part of parts) {
+      expect(part).toMatch(/^\/docs\//);
+      const loaded = await load(part);
+      expect([part, loaded.status, loaded.text.length > 100]).toEqual([part, 200, true]);
+      expect(loaded.headers.get("x-content-type-options")).toBe("nosniff");
+    }
+    expect(text).not.toMatch(/<script>|\son\w+=|style=/);
   });
 });
 
