@@ -67,10 +67,8 @@ export class UpstreamSession {
   request(headers: readonly string[]): http2.ClientHttp2Stream | undefined {
     if (this.#gone || this.#session.destroyed || this.#session.closed) return undefined;
     const stream = this.#session.request([...this.#base, ...headers] as never);
-    if (this.#streams++ === 0) this.#session.ref();
-    stream.once("close", () => {
-      if (--this.#streams === 0) this.#session.unref();
-    });
+    this.#streams++;
+    stream.once("close", () => this.#streams--);
     return stream;
   }
 
@@ -86,7 +84,8 @@ export class UpstreamSession {
     this.#session.setLocalWindowSize(connectionWindowBytes);
     this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
     this.#pings.unref();
-    if (this.#streams === 0) this.#session.unref();
+    // A process is kept alive by the deadlines of its calls, not by the connections they are on.
+    this.#session.unref();
     this.#events.onConnected();
   }
 

@@ -5,6 +5,8 @@ import { connect, type Socket } from "node:net";
 import { frameMessage } from "#edge/grpc-frame.ts";
 import type { BenchCall } from "./calls.ts";
 
+const noBytes = Buffer.alloc(0);
+
 /** Sends one request at a time. */
 export interface Lane {
   /** Calls back when the whole answer is there; a wrong answer ends the benchmark. */
@@ -12,35 +14,30 @@ export interface Lane {
   close(): void;
 }
 
-/** A connection that repeats one request. */
+/** A connection that repeats one request; it is opened when it is needed, since gateways close those that say nothing. */
 export function restLane(port: number, request: Buffer): Lane {
-  const socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  let received: Buffer = Buffer.alloc(0);
+  let socket: Socket | undefined;
+  let received: Buffer = noBytes;
   let waiting: (() => void) | undefined;
-  socket.on("error", (error) => {
-    throw error;
-  });
-  let closing = false;
-  socket.on("close", () => {
-    if (!closing) throw new Error("the gateway closed a connection");
-  });
-  socket.on("data", (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     if (!isComplete(received)) return;
-    received = Buffer.alloc(0);
+    received = noBytes;
     const done = waiting;
     waiting = undefined;
     done?.();
-  });
+  };
+  const onClose = (): void => {
+    if (waiting !== undefined) throw new Error("the gateway closed a connection under a request");
+    socket = undefined;
+  };
   return {
     send(done) {
       waiting = done;
+      socket ??= connect({ port, host: "127.0.0.1", noDelay: true }).on("data", onData).on("close", onClose);
       socket.write(request);
     },
-    close() {
-      closing = true;
-      socket.destroy();
-    },
+    close: () => socket?.destroy(),
   };
 }
 

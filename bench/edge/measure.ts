@@ -51,8 +51,13 @@ export async function measureCells({ gateways, headers }: Field, plan: Plan): Pr
   const cells: Cell[] = [];
   for (const wire of ["REST", "gRPC"] as const) {
     for (const call of calls) {
-      const turns = gateways.map((gateway) => openTurn(gateway, call, wire, headers));
-      for (const { lanes } of turns) await sendClosed(lanes, plan.warmUp);
+      const turns: Turn[] = [];
+      for (const gateway of gateways) {
+        const turn = openTurn(gateway, call, wire, headers);
+        // At once: a connection that sends nothing is closed before long.
+        await sendClosed(turn.lanes, plan.warmUp);
+        turns.push(turn);
+      }
       for (let round = 0; round < plan.rounds; round++) {
         // Whoever comes first is another one each time.
         for (let at = 0; at < turns.length; at++) {
@@ -63,7 +68,8 @@ export async function measureCells({ gateways, headers }: Field, plan: Plan): Pr
         for (const lane of lanes) lane.close();
         cells.push({ gateway: gateway.name, call: call.title, wire, cpuUs, perSecond });
       }
-      console.error(`${wire} ${call.title}`);
+      const costs = turns.map(({ gateway, cpuUs }) => `${gateway.name} ${median(cpuUs).toFixed(0)}`);
+      console.error(`${wire} ${call.title}: ${costs.join(", ")} µs`);
     }
   }
   return cells;

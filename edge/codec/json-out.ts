@@ -5,9 +5,9 @@ const QUOTE = 34;
 const BACKSLASH = 92;
 const ZERO = 48;
 
-const firstBytes = 64 * 1024;
-// A larger one is given back after use: one big answer must not hold memory for good.
-const keptBytes = 1024 * 1024;
+// Texts lie side by side in one piece of memory until it is full: an answer that cannot leave holds no more than this.
+const slabBytes = 64 * 1024;
+const roomBytes = 4 * 1024;
 const hex = Buffer.from("0123456789abcdef");
 const base64 = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 /** The letter after the backslash for those control characters that have one. */
@@ -15,41 +15,50 @@ const shortEscapes = new Uint8Array(32);
 shortEscapes.set([98, 116, 110], 8);
 shortEscapes.set([102, 114], 12);
 
-/** A growing piece of JSON text, kept from one use to the next. */
+/** A growing piece of JSON text. */
 export class JsonOut {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(firstBytes);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(slabBytes);
+  #start = 0;
   #at = 0;
 
-  /** Where the next byte goes. */
+  /** Where the next byte goes, counted from the beginning of the text. */
   get at(): number {
-    return this.#at;
+    return this.#at - this.#start;
   }
 
-  /** Begins a text. */
+  /** Begins a text; whatever was written since the last `take` is forgotten. */
   reset(): void {
-    this.#at = 0;
-    if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+    if (this.#bytes.length - this.#start < roomBytes || this.#bytes.length > slabBytes) {
+      this.#bytes = Buffer.allocUnsafeSlow(slabBytes);
+      this.#start = 0;
+    }
+    this.#at = this.#start;
   }
 
-  /** A copy of the text. */
+  /** The text; what is written next lies behind it. */
   take(): Buffer {
-    const taken = Buffer.allocUnsafe(this.#at);
-    this.#bytes.copy(taken, 0, 0, this.#at);
+    const taken = this.#bytes.subarray(this.#start, this.#at);
+    this.#start = this.#at;
     return taken;
   }
 
   /** What was written since a place. */
   textFrom(start: number): string {
-    return this.#bytes.toString("latin1", start, this.#at);
+    return this.#bytes.toString("latin1", this.#start + start, this.#at);
   }
 
   /** Makes room for so many bytes; everything below writes without asking, 64 bytes at most beside what it is given. */
   reserve(bytes: number): void {
-    const needed = this.#at + bytes + 64;
-    if (needed <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
-    this.#bytes.copy(grown, 0, 0, this.#at);
+    if (this.#at + bytes + 64 > this.#bytes.length) this.#move(bytes + 64);
+  }
+
+  #move(bytes: number): void {
+    const written = this.#at - this.#start;
+    const grown = Buffer.allocUnsafeSlow(Math.max(slabBytes, 2 * (written + bytes)));
+    this.#bytes.copy(grown, 0, this.#start, this.#at);
     this.#bytes = grown;
+    this.#start = 0;
+    this.#at = written;
   }
 
   byte(value: number): void {
@@ -58,8 +67,9 @@ export class JsonOut {
 
   /** Replaces the comma before the first member since `start` by an opening bracket, and closes it. */
   close(start: number, open: number, close: number): void {
-    if (this.#at === start) this.#at++;
-    this.#bytes[start] = open;
+    const at = this.#start + start;
+    if (this.#at === at) this.#at++;
+    this.#bytes[at] = open;
     this.#bytes[this.#at++] = close;
   }
 

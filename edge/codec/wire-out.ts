@@ -23,7 +23,7 @@ export class WireOut {
     if (this.#bytes.length > keptBytes) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
   }
 
-  /** A copy of the message. */
+  /** A copy of the message, which is small: requests are, and one that waits must hold no more than itself. */
   take(): Buffer {
     const taken = Buffer.allocUnsafe(this.#at);
     this.#bytes.copy(taken, 0, 0, this.#at);
