@@ -6,7 +6,7 @@ import { applyCors } from "./cors.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { Exchange } from "./exchange.ts";
 import { Code } from "./grpc-code.ts";
-import type { Handlers } from "./listener.ts";
+import type { Handlers } from "./handlers.ts";
 import type { Protocol } from "./options.ts";
 import { refusePassthrough, servePassthrough } from "./passthrough.ts";
 import { serveRest } from "./rest.ts";

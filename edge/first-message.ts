@@ -60,3 +60,13 @@ function compressed(): EdgeError {
     message: "this method takes no compressed messages",
   });
 }
+
+/** Refuses a request that ends inside a message. */
+export function brokenOff(): EdgeError {
+  return badRequest("REQUEST_MALFORMED", "the request breaks off inside a message");
+}
+
+/** Refuses a compressed message in a request that declares no compression. */
+export function undeclaredCompression(): EdgeError {
+  return badRequest("REQUEST_MALFORMED", "a message is compressed, but no compression was declared");
+}

@@ -12,6 +12,9 @@ export const defaultLimits: EdgeLimits = {
   maxHeaderBytes: 32 * 1024,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  writeTimeoutMs: 30_000,
+  // Long enough that callers with a request now and then keep their connection.
+  idleTimeoutMs: 300_000,
   // Below the idle limits of common proxies (60 s) with room for a lost one.
   heartbeatMs: 15_000,
   maxConcurrentStreams: 100,

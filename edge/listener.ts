@@ -1,30 +1,12 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import http2, {
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
+import http2, { type ServerHttp2Session } from "node:http2";
 import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Response } from "./answer.ts";
+import type { Handlers } from "./handlers.ts";
+import { createHttp2 } from "./http2-server.ts";
 import type { EdgeLimits, ListenAddress } from "./options.ts";
-import type { Request } from "./rest-context.ts";
+import { StalledWrites } from "./stalled-writes.ts";
 import { createTlsPort } from "./tls-port.ts";
-
-/** What a listener hands its requests to. */
-export interface Handlers {
-  /** Anything but gRPC. */
-  onRequest(request: Request, response: Response): void;
-  /** gRPC over HTTP/2. */
-  onGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
-  /** Whether a request that asks for another protocol gets it; else it is an ordinary request. */
-  upgrades(request: IncomingMessage): boolean;
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** No more requests will come; streams without an end of their own should end. */
-  onDrain(): void;
-}
 
 /** One open port. */
 export interface Listener {
@@ -51,9 +33,13 @@ export async function startListener(
 ): Promise<Listener> {
   const http1 = createHttp1(handlers, limits);
   const sessions = new Set<ServerHttp2Session>();
-  const h2 = createHttp2(handlers, limits, sessions);
+  const stalled = new StalledWrites(limits.writeTimeoutMs);
+  const h2 = createHttp2(handlers, limits, sessions, stalled);
   const sockets = new Set<Socket>();
-  const hand = (socket: Socket, isHttp2: boolean) => (isHttp2 ? h2 : http1).emit("connection", socket);
+  const hand = (socket: Socket, isHttp2: boolean): void => {
+    stalled.watch(socket);
+    (isHttp2 ? h2 : http1).emit("connection", socket);
+  };
   const secure =
     address.tls &&
     createTlsPort(address.tls, limits.headersTimeoutMs, (socket) =>
@@ -78,6 +64,7 @@ export async function startListener(
     close: async () => {
       const closed = closeServer(server);
       secure?.stop();
+      stalled.stop();
       for (const socket of sockets) socket.destroy();
       http1.close();
       h2.close();
@@ -132,47 +119,6 @@ function answerClientError(error: NodeJS.ErrnoException, stream: Duplex): void {
   stream.end(
     `HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
-}
-
-function createHttp2(
-  handlers: Handlers,
-  limits: EdgeLimits,
-  sessions: Set<ServerHttp2Session>,
-): http2.Http2Server {
-  const server = http2.createServer({
-    settings: {
-      maxConcurrentStreams: limits.maxConcurrentStreams,
-      maxHeaderListSize: limits.maxHeaderBytes,
-      enablePush: false,
-    },
-    maxSessionInvalidFrames: 100,
-    streamResetBurst: 200,
-    streamResetRate: 33,
-    unknownProtocolTimeout: limits.headersTimeoutMs,
-  });
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
-    session.on("error", () => session.destroy());
-  });
-  server.on("sessionError", () => undefined);
-  server.on("stream", (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
-    stream.on("error", () => undefined);
-    if (passes(headers)) {
-      handlers.onGrpc(stream, headers);
-      return;
-    }
-    const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as never);
-    handlers.onRequest(request, new Http2ServerResponse(stream));
-  });
-  return server;
-}
-
-/** gRPC whose bytes can pass as they are: protobuf, not compressed. */
-function passes(headers: IncomingHttpHeaders): boolean {
-  const type = headers["content-type"];
-  if (type === undefined || !/^application\/grpc(?:$|\+proto|;)/.test(type)) return false;
-  return headers[":method"] === "POST" && /^(?:identity)?$/.test(String(headers["grpc-encoding"] ?? ""));
 }
 
 /** Peeks at a connection's first bytes; a connection that sends too few in time is closed. */

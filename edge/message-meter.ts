@@ -1,3 +1,6 @@
+/** Why a stream of messages cannot go on. */
+export type MeterFault = "too-large" | "compressed";
+
 /** Watches gRPC's length prefixes go by without keeping the messages. */
 export class MessageMeter {
   readonly #maxBytes: number;
@@ -9,8 +12,13 @@ export class MessageMeter {
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes the next chunk; false as soon as a message announces more than `maxBytes`. */
-  admits(chunk: Buffer): boolean {
+  /** Whether a message is cut off in the middle. */
+  get partial(): boolean {
+    return this.#left > 0 || this.#prefixBytes > 0;
+  }
+
+  /** Takes the next chunk; a fault as soon as a message announces more than `maxBytes`, or a compression that was not declared. */
+  read(chunk: Buffer): MeterFault | undefined {
     let at = 0;
     while (at < chunk.length) {
       if (this.#left > 0) {
@@ -19,15 +27,17 @@ export class MessageMeter {
         at += step;
         continue;
       }
+      const byte = chunk[at++] ?? 0;
       // The first of the five bytes is the compression flag; the other four are the length.
-      this.#prefix = this.#prefixBytes === 0 ? 0 : this.#prefix * 256 + (chunk[at] ?? 0);
-      this.#prefixBytes++;
-      at++;
+      if (this.#prefixBytes++ === 0) {
+        if (byte !== 0) return "compressed";
+        this.#prefix = 0;
+      } else this.#prefix = this.#prefix * 256 + byte;
       if (this.#prefixBytes < 5) continue;
-      if (this.#prefix > this.#maxBytes) return false;
+      if (this.#prefix > this.#maxBytes) return "too-large";
       this.#left = this.#prefix;
       this.#prefixBytes = 0;
     }
-    return true;
+    return undefined;
   }
 }

@@ -190,7 +190,12 @@ export interface EdgeLimits {
   readonly maxTargetBytes: number;
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
+  /** For a whole request to arrive, where no call's deadline ends it before. */
   readonly requestTimeoutMs: number;
+  /** For a caller to read any of what waits for it; then it is cut off. */
+  readonly writeTimeoutMs: number;
+  /** For an HTTP/2 connection without a request; then it is sent away. */
+  readonly idleTimeoutMs: number;
   /** Comments sent on an idle event stream. */
   readonly heartbeatMs: number;
   readonly maxConcurrentStreams: number;

@@ -5,7 +5,7 @@ import { timeoutOf } from "./deadline.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
-import { messageTooLarge, readFirstMessage } from "./first-message.ts";
+import { brokenOff, messageTooLarge, readFirstMessage, undeclaredCompression } from "./first-message.ts";
 import { Code } from "./grpc-code.ts";
 import { frameMessage } from "./grpc-frame.ts";
 import { passOn, trailersOf } from "./grpc-trailers.ts";
@@ -210,7 +210,10 @@ class Passthrough {
   #join(upstream: ClientHttp2Stream): void {
     const client = this.#stream;
     client.on("data", (chunk: Buffer) => this.#onRequestData(upstream, chunk));
-    client.on("end", () => upstream.end());
+    client.on("end", () => {
+      if (this.#meter.partial) this.refuse(brokenOff());
+      else upstream.end();
+    });
     upstream.on("drain", () => client.resume());
     upstream.on("response", (headers) => this.#onResponse(upstream, headers));
     upstream.on("data", (chunk: Buffer) => {
@@ -227,8 +230,9 @@ class Passthrough {
 
   #onRequestData(upstream: ClientHttp2Stream, chunk: Buffer): void {
     this.#exchange.requestBytes += chunk.length;
-    if (!this.#meter.admits(chunk)) {
-      this.refuse(messageTooLarge());
+    const fault = this.#meter.read(chunk);
+    if (fault !== undefined) {
+      this.refuse(fault === "too-large" ? messageTooLarge() : undeclaredCompression());
       return;
     }
     if (!upstream.destroyed && !upstream.write(chunk)) this.#stream.pause();

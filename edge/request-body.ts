@@ -37,13 +37,31 @@ export function tooLarge(maxBytes: number): EdgeError {
   });
 }
 
+/** Refuses a body for its sender's pace; the connection, in the middle of a body, is of no more use. */
+function tooSlow(): EdgeError {
+  return new EdgeError({
+    code: Code.CANCELLED,
+    httpStatus: 408,
+    reason: "REQUEST_TIMEOUT",
+    message: "the body did not arrive in time",
+    headers: { connection: "close" },
+  });
+}
+
+/** Bounds of a body. */
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** Time in which all of it must be there. */
+  readonly timeoutMs: number;
+}
+
 /**
  * Reads a whole body and calls back once, with its bytes or the error that refuses it. Over `maxBytes` it stops reading,
  * so a sender that ignores the answer meets backpressure. A body that breaks off is the caller's leaving: no call back.
  */
 export function readBody(
   request: IncomingMessage | Http2ServerRequest,
-  maxBytes: number,
+  { maxBytes, timeoutMs }: BodyLimits,
   done: (error: EdgeError | undefined, bytes: Buffer) => void,
 ): void {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
@@ -53,19 +71,28 @@ export function readBody(
   let first: Buffer | undefined;
   let chunks: Buffer[] | undefined;
   let size = 0;
+  const stop = (error: EdgeError): void => {
+    clearTimeout(late);
+    request.removeListener("data", onData).removeListener("end", onEnd);
+    request.pause();
+    done(error, noBytes);
+  };
+  const late = setTimeout(() => stop(tooSlow()), timeoutMs);
   const onData = (chunk: Buffer): void => {
     size += chunk.length;
-    if (size > maxBytes) {
-      request.removeListener("data", onData).removeListener("end", onEnd);
-      request.pause();
-      done(tooLarge(maxBytes), noBytes);
-    } else if (first === undefined) first = chunk;
+    if (size > maxBytes) stop(tooLarge(maxBytes));
+    else if (first === undefined) first = chunk;
     else if (chunks === undefined) chunks = [first, chunk];
     else chunks.push(chunk);
   };
-  const onEnd = (): void =>
+  const onEnd = (): void => {
+    clearTimeout(late);
     done(undefined, chunks === undefined ? (first ?? noBytes) : Buffer.concat(chunks, size));
-  request.on("data", onData).on("end", onEnd);
+  };
+  request
+    .on("data", onData)
+    .on("end", onEnd)
+    .once("close", () => clearTimeout(late));
 }
 
 /** Undoes Content-Encoding (B10); the limit counts decoded bytes, so a small bomb cannot unfold. */

@@ -106,7 +106,8 @@ class RestCall {
       return;
     }
     const maxBytes = procedure.policy.maxRequestBytes;
-    readBody(request, maxBytes, (error, bytes) => {
+    const timeoutMs = this.#context.runtime.limits.requestTimeoutMs;
+    readBody(request, { maxBytes, timeoutMs }, (error, bytes) => {
       this.#context.exchange.requestBytes = bytes.length;
       const encoding = request.headers["content-encoding"];
       if (error !== undefined || encoding === undefined || bytes.length === 0) this.#onBody(error, bytes);

@@ -1,5 +1,5 @@
 import { badRequest, type EdgeError } from "../edge-error.ts";
-import { messageTooLarge } from "../first-message.ts";
+import { brokenOff, messageTooLarge, undeclaredCompression } from "../first-message.ts";
 import { decompress } from "./compression.ts";
 
 const noBytes = Buffer.alloc(0);
@@ -50,7 +50,7 @@ export class EnvelopeReader {
 
   /** Checks that the stream does not break off inside a message. */
   end(): void {
-    if (this.#bytes > 0) throw badRequest("REQUEST_MALFORMED", "the request breaks off inside a message");
+    if (this.#bytes > 0) throw brokenOff();
   }
 
   #sizeOf(bytes: Buffer): number | undefined {
@@ -64,13 +64,9 @@ export class EnvelopeReader {
     if (flags === 0) return message;
     if (flags !== compressedFlag)
       throw badRequest("REQUEST_MALFORMED", "a message has flags that a request cannot have");
-    if (this.#encoding === undefined) throw undeclared();
+    if (this.#encoding === undefined) throw undeclaredCompression();
     return decompress(this.#encoding, message, this.#maxBytes);
   }
-}
-
-function undeclared(): EdgeError {
-  return badRequest("REQUEST_MALFORMED", "a message is compressed, but no compression was declared");
 }
 
 /** Undoes base64 that comes in pieces, each with padding of its own where its sender flushed. */

@@ -40,11 +40,14 @@ export function grpcSink(context: RestContext, dialect: Dialect): Sink {
       const status = error === undefined ? { "grpc-status": "0" } : trailersOf(error);
       const trailers = { ...status, ...metadataOf(trailing) };
       // Without a message the status is in the headers, as gRPC servers have it.
-      if (!started && error !== undefined) start(trailers);
-      else {
-        start({});
-        response.addTrailers(trailers);
+      if (!started && error !== undefined) {
+        const headers = { ":status": 200, "content-type": dialect.contentType, ...exchange.answerHeaders };
+        if (!response.stream.destroyed)
+          response.stream.respond({ ...headers, ...trailers }, { endStream: true });
+        return 200;
       }
+      start({});
+      response.addTrailers(trailers);
       writer.end(undefined);
       return 200;
     },

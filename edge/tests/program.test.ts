@@ -54,7 +54,7 @@ async function answersInAllProtocols({ port }: EdgeProcess): Promise<void> {
     expect(await createClient(LibraryService, transport).getBook({ id: "rpc" })).toMatchObject({ id: "rpc" });
 }
 
-describe("the program", () => {
+describe("the program", { timeout: 90_000 }, () => {
   test("serves four protocols from descriptors that buf wrote, with limits, metrics and an access log, until SIGTERM", async () => {
     const edge = await startProgram([
       ...anyPort,
@@ -232,7 +232,7 @@ function withRule(rpc: string, get: string): string {
   return path;
 }
 
-describe("the program refuses to start", () => {
+describe("the program refuses to start", { timeout: 90_000 }, () => {
   test("on a bad rule, with file, RPC and reason", async () => {
     const path = withRule("GetBook", "/v1/{nowhere}");
     const { code, output } = await runProgram([...anyPort, ...backendAt(1), "--descriptors", path]);
