@@ -250,5 +250,7 @@ export interface EdgeOptions {
   /** Request headers (lower case; a trailing `*` is a prefix) never passed to backends, beside the edge's own list. */
   readonly deniedHeaders?: readonly string[];
   readonly cors?: CorsOptions;
+  /** Origins of pages that may open WebSockets, beside pages of the host they call; default those of `cors`. */
+  readonly webSocketOrigins?: readonly string[];
   readonly limits?: Partial<EdgeLimits>;
 }

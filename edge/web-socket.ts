@@ -71,7 +71,8 @@ function serverFor({ procedure }: RestRoute, servers: Map<number, WebSocketServe
 /** A page of another site must not speak with its visitor's rights: browsers do not ask before they open a WebSocket. */
 function checkOrigin(runtime: Runtime, exchange: Exchange): void {
   const origin = exchange.header("origin");
-  if (origin === undefined || runtime.options.cors?.origins.includes(origin)) return;
+  const { cors, webSocketOrigins = cors?.origins } = runtime.options;
+  if (origin === undefined || webSocketOrigins?.includes(origin)) return;
   if (/^https?:\/\/(.*)$/.exec(origin)?.[1] === exchange.authority) return;
   throw new EdgeError({
     code: Code.PERMISSION_DENIED,

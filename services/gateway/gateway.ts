@@ -85,6 +85,7 @@ export function createGatewayEdge(
     problem: refineProblem,
     unknownMembers: "reject",
     responseHeaders: ["idempotent-replayed"],
+    webSocketOrigins: config.websocketOrigins,
     cors: {
       origins: config.corsOrigins,
       requestHeaders: ["idempotency-key", "x-correlation-id", "traceparent"],

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GatewayService } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
@@ -182,10 +183,33 @@ describe("a request", () => {
   });
 });
 
+/** Asks for a WebSocket as a page does; the status of the answer. */
+function openWebSocket(port: number, path: string, from: string): Promise<number> {
+  const headers = {
+    origin: from,
+    connection: "Upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": Buffer.from("sixteen bytes ok").toString("base64"),
+  };
+  return new Promise((resolve, reject) => {
+    const asking = request({ host: "127.0.0.1", port, path, headers });
+    asking.on("upgrade", (_answer, socket) => {
+      socket.destroy();
+      resolve(101);
+    });
+    asking.on("response", (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 0);
+    });
+    asking.on("error", reject).end();
+  });
+}
+
+const key = "of the gateways that share it: 32 and more";
+
 describe("a watch ticket", () => {
   const path = `/v1/orders/${orderId}:watch`;
-  const key = "of the gateways that share it: 32 and more";
-
   test("stands for the token at each gateway that has the key, for its order only", async () => {
     await using own = disposable(await startForTest({ TICKET_KEY: key }));
     const tickets = createTickets({ key: new Secret(key), lifeMs: 60_000 });
@@ -215,6 +239,20 @@ describe("a gateway that is told so", () => {
     });
     expect((await from("203.0.113.9, 198.51.100.1", trusting)).status).toBe(503);
     expect((await from("203.0.113.9")).status).toBe(503);
+  });
+
+  test("opens WebSockets for the pages named and its own, and for no others, by a ticket where they have no token", async () => {
+    const page = "https://page.example";
+    await using own = disposable(await startForTest({ WEBSOCKET_ORIGINS: page, TICKET_KEY: key }));
+    const path = `/v1/orders/${orderId}:watch`;
+    const tickets = createTickets({ key: new Secret(key), lifeMs: 60_000 });
+    const { ticket } = tickets.issue(path, token, Date.now() + 60_000);
+    const opened = (target: string, from: string) => openWebSocket(own.service.port, target, from);
+    for (const from of [page, urlOf(own.service)])
+      expect(await opened(`${path}?ticket=${ticket}`, from)).toBe(101);
+    for (const from of [origin, "https://elsewhere.example", "null"])
+      expect(await opened(`${path}?ticket=${ticket}`, from)).toBe(403);
+    expect(await opened(path, page)).toBe(401);
   });
 
   test("serves only its own hosts, and says so in every protocol", async () => {
