@@ -253,7 +253,6 @@ function serviceFaults(service: Rendered, objects: readonly Rendered[]): string[
       workload.metadata.namespace === service.metadata.namespace && covers(podsOf(workload), selector),
   );
   if (isCanary) return pods.length > 0 ? [`${nameOf(service)} finds pods before there is a canary`] : [];
-  if (selector["app.kubernetes.io/name"]?.endsWith("-db")) return [];
   if (pods.length === 0) return [`${nameOf(service)} finds no pods`];
   const offered = pods.flatMap(({ spec }) =>
     spec.template.spec.containers.flatMap((container: ContainerSpec) =>

@@ -7,7 +7,6 @@ import {
   MONITORING_NAMESPACE,
   NAMESPACE,
   STORE_PORTS,
-  type StoreName,
   WORKLOADS,
   type Workload,
 } from "./workloads.ts";
@@ -85,18 +84,14 @@ const podsOf = (name: string) => ({
 
 /** Of Postgres only the workload's own: one server for all in development, a cluster of its own elsewhere. */
 function storesOf({ name, stores }: Workload) {
-  const podsIn = (store: StoreName) => (store === "postgres" ? ["postgres", `${name}-db`] : [store]);
-  return stores.map((store) => ({
-    to: [
-      {
-        ...inNamespace(DATA_NAMESPACE),
-        podSelector: {
-          matchExpressions: [{ key: "app.kubernetes.io/name", operator: "In", values: podsIn(store) }],
-        },
-      },
-    ],
-    ports: tcp(STORE_PORTS[store]),
-  }));
+  return stores.map((store) => {
+    const selectors = [nameLabel(store), ...(store === "postgres" ? [{ "souk.dev/database": name }] : [])];
+    const to = selectors.map((matchLabels) => ({
+      ...inNamespace(DATA_NAMESPACE),
+      podSelector: { matchLabels },
+    }));
+    return { to, ports: tcp(STORE_PORTS[store]) };
+  });
 }
 
 const scraping = { from: [inNamespace(MONITORING_NAMESPACE)], ports: tcp(...METRICS_PORTS) };
