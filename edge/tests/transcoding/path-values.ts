@@ -1,0 +1,75 @@
+import { type Case, get, ok, refused } from "./case.ts";
+
+/** What a variable makes of raw segments (1.3). */
+export const pathValues: readonly Case[] = [
+  ["D1", "a single segment is decoded whole", get("/v1/books/%E2%9C%93%20%21"), ok({ id: "✓ !" })],
+  [
+    "D1",
+    "a single segment gives every reserved character",
+    get("/v1/books/%3A%2F%3F%23%5B%5D%40%21%24%26%27%28%29%2A%2B%2C%3B%3D"),
+    ok({ id: ":/?#[]@!$&'()*+,;=" }),
+  ],
+  ["D1", "a pattern of one star is a single segment", get("/v1/every/string/a%2Fb"), ok({ text: "a/b" })],
+  ["D1", "an escaped percent sign is itself", get("/v1/books/100%25"), ok({ id: "100%" })],
+  ["D1", "characters beyond the first plane", get("/v1/books/%F0%9F%98%80"), ok({ id: "😀" })],
+  [
+    "D2",
+    "several segments keep an escaped slash as sent",
+    get("/v1/shelves/a%2fb/books/c%2Fd"),
+    ok({ name: "shelves/a%2fb/books/c%2Fd" }),
+  ],
+  [
+    "D2",
+    "several segments decode everything else",
+    get("/v1/shelves/a%20b/books/c%3A%25"),
+    ok({ name: "shelves/a b/books/c:%" }),
+  ],
+  [
+    "D2",
+    "an escaped percent sign before 2F does not become a slash's escape",
+    get("/v1/files/a/b%252Fc"),
+    ok({ path: "a/b%2Fc" }),
+  ],
+  [
+    "D2",
+    "several segments decode reserved characters too",
+    get("/v1/files/a%3Ab/c%40d%26"),
+    ok({ path: "a:b/c@d&" }),
+  ],
+  [
+    "D2",
+    "a literal inside a pattern is part of the value",
+    get("/v1/shelves/a/books/b"),
+    ok({ name: "shelves/a/books/b" }),
+  ],
+  ["D3", "** with one segment still keeps an escaped slash", get("/v1/files/a%2Fb"), ok({ path: "a%2Fb" })],
+  ["D3", "** with one segment before a verb too", get("/v1/trees/a%2Fb:list"), ok({ path: "a%2Fb" })],
+  ["D4", "a plus in a path is a plus", get("/v1/books/a+b"), ok({ id: "a+b" })],
+  ["D4", "a plus in several segments is a plus", get("/v1/files/a+b/c"), ok({ path: "a+b/c" })],
+  ["D5", "a broken escape is refused", get("/v1/books/a%zz"), refused("INVALID_PATH", "id")],
+  ["D5", "a cut escape is refused", get("/v1/books/a%2"), refused("INVALID_PATH", "id")],
+  ["D5", "a percent sign alone is refused", get("/v1/books/%"), refused("INVALID_PATH", "id")],
+  [
+    "D5",
+    "a broken escape in several segments is refused",
+    get("/v1/files/a/%z"),
+    refused("INVALID_PATH", "path"),
+  ],
+  [
+    "D5",
+    "a broken escape beside an escaped slash is refused",
+    get("/v1/files/%2F%2"),
+    refused("INVALID_PATH", "path"),
+  ],
+  ["D6", "bytes that are no UTF-8 are refused", get("/v1/books/%ff"), refused("INVALID_PATH", "id")],
+  ["D6", "cut UTF-8 is refused", get("/v1/books/%E2%9C"), refused("INVALID_PATH", "id")],
+  ["D6", "an overlong encoding is refused", get("/v1/books/%C0%AF"), refused("INVALID_PATH", "id")],
+  ["D6", "an encoded surrogate is refused", get("/v1/books/%ED%A0%80"), refused("INVALID_PATH", "id")],
+  [
+    "D6",
+    "bytes that are no UTF-8 in several segments are refused",
+    get("/v1/files/a/%ff"),
+    refused("INVALID_PATH", "path"),
+  ],
+  ["D6", "bytes outside ASCII are no target", get("/v1/books/\xe9"), { status: 400 }],
+];
