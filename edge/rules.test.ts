@@ -6,7 +6,7 @@ import { custom, edgeWith, getting, posting, startUp } from "./tests/transcoding
 test.each(startUp)(
   "%s: an edge does not start with %s, and names file, RPC and reason",
   (_rule, _what, bad) => {
-    const start = () => edgeWith(bad.rules, bad.clientStreaming);
+    const start = () => edgeWith(bad.rules, { clientStreaming: bad.clientStreaming === true });
     expect(start).toThrow(bad.reason);
     expect(start).toThrow(/made\/up\.proto: made\.up\.MadeUpService\.\w+: /);
   },

@@ -20,8 +20,19 @@ export interface BadRules {
   readonly clientStreaming?: boolean;
 }
 
-/** Starts an edge over a made-up service whose RPCs take and answer Every. */
-export function edgeWith(rules: Rules, clientStreaming = false): Edge {
+/** What {@link edgeWith} may be told beside its rules. */
+export interface EdgeWith {
+  /** Whether callers of the RPCs send streams; default false. */
+  readonly clientStreaming?: boolean;
+  /** The backend; default none that answers. */
+  readonly address?: string;
+}
+
+/** Makes an edge over a made-up service whose RPCs take and answer Every. */
+export function edgeWith(
+  rules: Rules,
+  { clientStreaming = false, address = "http://127.0.0.1:1" }: EdgeWith = {},
+): Edge {
   const every = file_edge_testing_v1_kinds;
   const methods = Object.entries(rules).map(([name, rule]) => {
     const options = create(MethodOptionsSchema);
@@ -46,7 +57,7 @@ export function edgeWith(rules: Rules, clientStreaming = false): Edge {
   return createEdge({
     registry,
     services: (service) => service.typeName === "made.up.MadeUpService",
-    backendFor: () => ({ address: "http://127.0.0.1:1" }),
+    backendFor: () => ({ address }),
   });
 }
 
