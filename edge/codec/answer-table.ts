@@ -1,4 +1,5 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { toWords, type Words } from "./json-out.ts";
 import { isGroup, Kind, kindOfValue, wireTypeOf } from "./kind.ts";
 
 /** A value as an answer holds it. */
@@ -24,9 +25,9 @@ export interface AnswerField {
   readonly list: boolean;
   readonly value: AnswerValue;
   /** `,"name":` */
-  readonly name: Uint8Array;
+  readonly name: Words;
   /** `,"name":""` or the like: what is written where the field is not there, if anything is. */
-  readonly absent: Uint8Array | undefined;
+  readonly absent: Words | undefined;
   /** JSON of the type's zero. */
   readonly zero: Uint8Array;
   /** Zero counts as unset and is left out; encoders do not send it. */
@@ -96,9 +97,9 @@ function fieldOf(
     tag: ((field.number << 3) | (packed ? 2 : value.wireType)) >>> 0,
     list,
     value,
-    name: Buffer.from(name),
+    name: toWords(name),
     zero: Buffer.from(zeroOf(field)),
-    absent: absent === undefined ? undefined : Buffer.from(name + absent),
+    absent: absent === undefined ? undefined : toWords(name + absent),
     hidesZero: !emitDefaults && field.presence === implicit && !list && field.fieldKind !== "map",
     oneof: field.oneof === undefined ? 0 : 1 << parent.oneofs.indexOf(field.oneof),
   };

@@ -75,12 +75,12 @@ export class AnswerWriter {
   }
 
   #absent(field: AnswerField): void {
-    if (field.absent !== undefined) this.#out.raw(field.absent);
+    if (field.absent !== undefined) this.#out.words(field.absent);
   }
 
   #field(field: AnswerField, tag: number, end: number): void {
     const { value } = field;
-    this.#out.raw(field.name);
+    this.#out.words(field.name);
     if (value.kind === Kind.MAP) this.#map(field, end);
     else if (field.list) this.#list(field, tag, end);
     else {
