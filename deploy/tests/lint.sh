@@ -21,22 +21,24 @@ verdict() { # TEXT COMMAND...
   else
     failed=1
     echo "FAIL     $text"
-    sed 's/^/         /' "$work/out"
+    head -n 40 "$work/out" | sed 's/^/         /'
   fi
 }
 
 if has kustomize; then render=(kustomize build); elif has kubectl; then render=(kubectl kustomize); else exit 0; fi
-for folder in deploy/overlays/*/ deploy/components/data-cnpg-{restore,replica}/; do
+for folder in deploy/overlays/*/ deploy/tests/optional/ deploy/components/data-cnpg-{restore,replica}/; do
   name=$(basename "$folder")
   verdict "$name renders" bash -c '"$@" >"$0"' "$work/$name.yaml" "${render[@]}" "$folder"
 done
 
-# Schemas of custom resources: a folder of <kind>-<group>-<version>.json, as kubeconform names them, or the catalog.
-schemas=${KUBE_SCHEMAS:-https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json}
+# Schemas come from the net, or from where schemas.ts has written them.
+catalog='https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json'
+online=()
+[[ -n ${KUBE_SCHEMAS:-} ]] || online=(-schema-location default -schema-location "$catalog")
 if has kubeconform; then
   for file in "$work"/*.yaml; do
     verdict "kubeconform $(basename "$file" .yaml)" kubeconform -strict -summary -kubernetes-version 1.34.0 \
-      -schema-location "${KUBE_CORE_SCHEMAS:-default}" -schema-location "$schemas" "$file"
+      ${KUBE_SCHEMAS:+-schema-location "$KUBE_SCHEMAS"} ${online[@]+"${online[@]}"} "$file"
   done
 fi
 
