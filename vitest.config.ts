@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{kit,services,edge,tools,sandboxes,docs,bench,chaos,deploy}/**/*.test.ts"],
-          exclude: [...exclude, ...integration, "chaos/matrix/matrix.test.ts"],
+          exclude: [...exclude, ...integration, "chaos/matrix/**"],
         },
       },
       {
