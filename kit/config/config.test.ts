@@ -141,4 +141,25 @@ describe("a secret", () => {
   it("is told on demand", () => {
     expect(secret.reveal()).toBe("hunter2");
   });
+
+  it("reads lists entry by entry, and says which of them is wrong without showing it", () => {
+    const faultOf = (entry: string) => (entry.startsWith("a") ? undefined : "does not begin with a");
+    const read = (LIST: string) => {
+      const reader = envReader({ LIST });
+      return reader.check({ list: reader.list("LIST", faultOf) }).list;
+    };
+    expect([read(""), read("ab"), read("ab, ac")]).toEqual([[], ["ab"], ["ab", "ac"]]);
+    expect(problemsOf(() => read("ab,,hunter2"))).toEqual([
+      "LIST entry 2 is empty; entry 3 does not begin with a",
+    ]);
+  });
+
+  it("can ask for secrets of some length, also for those that may be unset", () => {
+    const read = (KEY: string) => {
+      const reader = envReader({ KEY });
+      return reader.check({ key: reader.optionalSecret("KEY", 8) }).key?.reveal();
+    };
+    expect([read(""), read("long enough")]).toEqual([undefined, "long enough"]);
+    expect(problemsOf(() => read("short"))).toEqual(["KEY has fewer than 8 characters"]);
+  });
 });

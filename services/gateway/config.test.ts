@@ -22,6 +22,7 @@ test("nothing needs to be said but where everything is", () => {
     websocketOrigins: [],
     ticketKey: undefined,
     ticketLifeMs: 60_000,
+    tls: undefined,
     hstsSeconds: 0,
   });
   expect(config.rates).toEqual({
@@ -76,6 +77,7 @@ test("all that is wrong is named at once, by variable and entry, and no value is
       RATE_LIMIT_COSTLY_BURST: "0",
       TICKET_KEY: "short-and-secret",
       TICKET_LIFE_SECONDS: "1",
+      TLS_KEY_FILE: "/keys/shop.pem",
     });
   expect(read).toThrow(
     expect.objectContaining({
@@ -90,6 +92,7 @@ test("all that is wrong is named at once, by variable and entry, and no value is
         "RATE_LIMIT_COSTLY_BURST is not a whole number from 1 to 1000000",
         "TICKET_KEY has fewer than 32 characters",
         "TICKET_LIFE_SECONDS is not a whole number from 5 to 900",
+        "TLS_CERT_FILE is not set",
       ],
     }),
   );

@@ -1,3 +1,4 @@
+import type { ListenerTls } from "#edge/edge.ts";
 import {
   type Environment,
   type EnvReader,
@@ -32,6 +33,11 @@ export interface GatewayConfig extends ProcessConfig {
   readonly ticketKey: Secret | undefined;
   /** TICKET_LIFE_SECONDS, default 60: how long a watch can be begun with a ticket. */
   readonly ticketLifeMs: number;
+  /**
+   * TLS_CERT_FILE and TLS_KEY_FILE, PEM, read again when they change; cleartext where neither is set. TLS_CLIENT_CA_FILE: callers must
+   * show a certificate of these authorities.
+   */
+  readonly tls: ListenerTls | undefined;
   /** HSTS_SECONDS, default 0 for none: how long browsers are to come by TLS only. */
   readonly hstsSeconds: number;
   /**
@@ -63,9 +69,18 @@ export function readConfig(env: Environment): Readonly<GatewayConfig> {
     rates: readRates(reader),
     ticketKey: reader.optionalSecret("TICKET_KEY", 32),
     ticketLifeMs: 1_000 * reader.integer("TICKET_LIFE_SECONDS", { default: 60, min: 5, max: 900 }),
+    tls: readTls(env, reader),
     hstsSeconds: reader.integer("HSTS_SECONDS", { default: 0, min: 0, max: 63_072_000 }),
     drainLingerMs: reader.integer("DRAIN_LINGER_MS", { default: 0, min: 0, max: 600_000 }),
   });
+}
+
+/** Either file makes both necessary. */
+function readTls(env: Environment, reader: EnvReader): ListenerTls | undefined {
+  const clientCaFile = reader.text("TLS_CLIENT_CA_FILE", "");
+  if (!env.TLS_CERT_FILE && !env.TLS_KEY_FILE && clientCaFile === "") return undefined;
+  const files = { certFile: reader.text("TLS_CERT_FILE"), keyFile: reader.text("TLS_KEY_FILE") };
+  return { ...files, ...(clientCaFile !== "" && { clientCaFile }) };
 }
 
 function readAddresses(reader: EnvReader, name: string): AddressSet {

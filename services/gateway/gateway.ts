@@ -42,7 +42,11 @@ export async function startGateway(env: Environment): Promise<RunningService> {
     registry: metrics.registry,
     isReady,
   });
-  const { port } = await edge.listen({ host: config.host, port: config.port });
+  const { port } = await edge.listen({
+    host: config.host,
+    port: config.port,
+    ...(config.tls && { tls: config.tls }),
+  });
   ready = true;
   log.info({ port, metricsPort: side.port }, "ready");
   const end = async () => {

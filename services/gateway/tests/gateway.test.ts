@@ -1,6 +1,10 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import https from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeCertificate } from "#edge/tests/certificate.ts";
 import { GatewayService } from "#gen/souk/gateway/v1/gateway_pb.ts";
 import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { Secret } from "#kit/config/config.ts";
@@ -253,6 +257,27 @@ describe("a gateway that is told so", () => {
     for (const from of [origin, "https://elsewhere.example", "null"])
       expect(await opened(`${path}?ticket=${ticket}`, from)).toBe(403);
     expect(await opened(path, page)).toBe(401);
+  });
+
+  test("speaks TLS by the files it is given, and nothing else on that port", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "souk-gateway-"));
+    const { cert, key: pem } = makeCertificate("shop");
+    const [TLS_CERT_FILE, TLS_KEY_FILE] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+    writeFileSync(TLS_CERT_FILE, cert);
+    writeFileSync(TLS_KEY_FILE, pem);
+    await using own = disposable(await startForTest({ TLS_CERT_FILE, TLS_KEY_FILE, HSTS_SECONDS: "600" }));
+    const { port } = own.service;
+    const status = await new Promise((resolve, reject) => {
+      const target = { host: "127.0.0.1", port, path: "/v1/orders", ca: cert };
+      const asking = https.request(target, (answer) => {
+        answer.resume();
+        resolve([answer.statusCode, answer.headers["strict-transport-security"]]);
+      });
+      asking.on("error", reject).end();
+    });
+    expect(status).toEqual([401, "max-age=600"]);
+    await expect(fetch(`${urlOf(own.service)}/v1/orders`)).rejects.toThrow();
+    rmSync(folder, { recursive: true });
   });
 
   test("serves only its own hosts, and says so in every protocol", async () => {
