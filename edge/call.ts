@@ -1,4 +1,5 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import type { BackendHealth } from "./backend-health.ts";
 import type { EdgeError } from "./edge-error.ts";
 import { Code } from "./grpc-code.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
@@ -7,6 +8,7 @@ import type { UpstreamSession } from "./upstream-session.ts";
 export type Failure =
   | "unreachable"
   | "overloaded"
+  | "resting"
   | "deadline"
   | "cancelled"
   | "response-too-large"
@@ -24,6 +26,10 @@ export interface Outcome {
   readonly trailers: IncomingHttpHeaders;
   /** Undefined when the backend itself answered. */
   readonly failure: Failure | undefined;
+  /** Whether it was, or would have been, repeated in vain: the caller should not repeat it either. */
+  readonly exhausted?: boolean;
+  /** Time after which another attempt makes sense, where that is known. */
+  readonly retryAfterMs?: number;
   /** The error itself, where the call did not leave the process. */
   readonly error?: EdgeError;
 }
@@ -82,6 +88,8 @@ export interface StreamSource {
   stream(headers: readonly string[]): OpenedStream | Failure;
   /** Time until the next attempt to connect, in milliseconds. */
   readonly backoffMs: number;
+  /** What is known of the backend; calls tell it how they fared. */
+  readonly health: BackendHealth;
 }
 
 /** The outcome of a call that the edge itself ended. */

@@ -28,6 +28,8 @@ export interface EdgeErrorInit {
   readonly retryAfterMs?: number;
   /** Headers of the answer, such as Allow or WWW-Authenticate. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whether the code says it all, so that RPC callers get no details; default false. */
+  readonly plain?: boolean;
   /** Whether the message may leave though its code is INTERNAL, UNKNOWN or DATA_LOSS; default false. */
   readonly shown?: boolean;
   /** Encoded google.rpc.Status of the backend, kept for the gRPC family of protocols. */
@@ -46,6 +48,7 @@ export class EdgeError extends Error {
   readonly metadata: Readonly<Record<string, string>> | undefined;
   readonly retryAfterMs: number | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly plain: boolean;
   readonly shown: boolean;
   readonly statusDetails: Uint8Array | undefined;
 
@@ -61,6 +64,7 @@ export class EdgeError extends Error {
     this.metadata = init.metadata;
     this.retryAfterMs = init.retryAfterMs;
     this.headers = init.headers;
+    this.plain = init.plain ?? false;
     this.shown = init.shown ?? false;
     this.statusDetails = init.statusDetails;
   }

@@ -21,13 +21,18 @@ export function errorOfOutcome(outcome: Outcome, internalErrors?: "mask" | "show
     shown,
     ...lifted,
     ...(outcome.details === undefined || !shown ? {} : { statusDetails: outcome.details }),
+    ...pushbackOf(outcome),
     cause: isInternal ? new Error(outcome.message) : undefined,
   });
 }
 
+/** Says when a call may be repeated; negative for never (gRFC A6). */
+export const pushbackHeader = "grpc-retry-pushback-ms";
+
 const failureReasons: Record<Failure, { reason: string; text: string; httpStatus?: number }> = {
   unreachable: { reason: "BACKEND_UNREACHABLE", text: "the service is not reachable now" },
   overloaded: { reason: "OVERLOADED", text: "too many calls are in flight" },
+  resting: { reason: "BACKEND_RESTING", text: "the service has failed repeatedly and is given a rest" },
   deadline: { reason: "DEADLINE_EXCEEDED", text: "the deadline has passed" },
   cancelled: { reason: "CANCELLED", text: "the caller has gone" },
   "response-too-large": { reason: "RESPONSE_TOO_LARGE", text: "the answer is too large", httpStatus: 502 },
@@ -46,8 +51,17 @@ function errorOfFailure(outcome: Outcome, failure: Failure): EdgeError {
     reason,
     message: text,
     ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(outcome.retryAfterMs !== undefined && { retryAfterMs: outcome.retryAfterMs }),
+    ...pushbackOf(outcome),
     cause: new Error(outcome.message),
   });
+}
+
+/** One layer repeats at a time: whoever has given up says so, and hands on what the backend says of it. */
+function pushbackOf({ exhausted, headers, trailers }: Outcome): Pick<EdgeErrorInit, "headers"> {
+  const said = headers[pushbackHeader] ?? trailers[pushbackHeader];
+  if (exhausted !== true && said === undefined) return {};
+  return { headers: { [pushbackHeader]: exhausted === true ? "-1" : String(said) } };
 }
 
 /** Reads the details a problem document shows; what cannot be read is left out, since the status itself stands. */

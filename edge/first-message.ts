@@ -49,6 +49,7 @@ export function messageTooLarge(): EdgeError {
     code: Code.RESOURCE_EXHAUSTED,
     reason: "REQUEST_TOO_LARGE",
     message: "the message is too large",
+    plain: true,
   });
 }
 
@@ -61,12 +62,24 @@ function compressed(): EdgeError {
   });
 }
 
-/** Refuses a request that ends inside a message. */
-export function brokenOff(): EdgeError {
-  return badRequest("REQUEST_MALFORMED", "the request breaks off inside a message");
+/** Refuses a request that is not what its protocol says. */
+export function malformed(message: string): EdgeError {
+  return new EdgeError({ code: Code.INVALID_ARGUMENT, reason: "REQUEST_MALFORMED", message, plain: true });
 }
 
-/** Refuses a compressed message in a request that declares no compression. */
+/** Refuses a request that ends inside a message. */
+export function brokenOff(): EdgeError {
+  return malformed("the request breaks off inside a message");
+}
+
+/** Refuses a compressed message in a request that declares no compression; the protocols ask for this code. */
 export function undeclaredCompression(): EdgeError {
-  return badRequest("REQUEST_MALFORMED", "a message is compressed, but no compression was declared");
+  return new EdgeError({
+    code: Code.INTERNAL,
+    httpStatus: 400,
+    reason: "REQUEST_MALFORMED",
+    message: "a message is compressed, but no compression was declared",
+    plain: true,
+    shown: true,
+  });
 }

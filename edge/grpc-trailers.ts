@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http2";
 import { type EdgeError, publicText } from "./edge-error.ts";
+import { pushbackHeader } from "./error-reasons.ts";
 import { Code, isInternalCode } from "./grpc-code.ts";
 import { encodeStatusDetails, isBare } from "./status-details.ts";
 
@@ -26,6 +27,7 @@ export function trailersOf(error: EdgeError): Record<string, string> {
   return {
     "grpc-status": String(error.code),
     "grpc-message": encodeURIComponent(publicText(error)).replaceAll("%20", " "),
+    ...(error.headers?.[pushbackHeader] !== undefined && { [pushbackHeader]: error.headers[pushbackHeader] }),
     // Without padding, as the protocol asks of senders.
     ...(!isBare(error) && {
       "grpc-status-details-bin": Buffer.from(encodeStatusDetails(error))

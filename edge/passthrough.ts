@@ -1,7 +1,9 @@
 import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Destinations } from "./backend-choice.ts";
+import type { BackendHealth } from "./backend-health.ts";
 import { type Call, failed } from "./call.ts";
 import { timeoutOf } from "./deadline.ts";
+import { discardRest } from "./discard.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
@@ -17,8 +19,6 @@ import { Upstream } from "./upstream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 
-const discardTimeoutMs = 1_000;
-
 /** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
   const procedure = runtime.table.procedures.get(exchange.target);
@@ -27,6 +27,7 @@ export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: S
       code: Code.UNIMPLEMENTED,
       reason: "ROUTE_NOT_FOUND",
       message: "there is no such method",
+      plain: true,
     });
     new Passthrough(runtime, exchange, stream, undefined).refuse(error);
     return;
@@ -51,6 +52,7 @@ class Passthrough {
   readonly #meter: MessageMeter;
   #local: Call | undefined;
   #upstream: ClientHttp2Stream | undefined;
+  #health: BackendHealth | undefined;
   #timer: NodeJS.Timeout | undefined;
   #trailers: IncomingHttpHeaders | undefined;
   #responded = false;
@@ -104,7 +106,7 @@ class Passthrough {
         ...trailers,
       };
       this.#stream.respond(headers, { endStream: true });
-      this.#discardRest();
+      discardRest(this.#stream);
     }
     this.#exchange.settle(200, error.code, error);
   }
@@ -174,17 +176,20 @@ class Passthrough {
     this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(trailers));
     this.#finish(trailers);
     this.#stream.end(frame);
-    this.#discardRest();
+    discardRest(this.#stream);
   }
 
   /** `chunks` came before the backend was known. */
   #connect(backend: Upstream, headers: readonly string[], chunks: readonly Buffer[]): void {
     const opened = backend.stream(headers);
     if (typeof opened === "string") {
-      this.refuse(errorOfOutcome(failed(opened, "no connection to the backend")));
+      const retryAfterMs = backend.health.restsMs;
+      const outcome = failed(opened, "no connection to the backend");
+      this.refuse(errorOfOutcome(retryAfterMs > 0 ? { ...outcome, retryAfterMs } : outcome));
       return;
     }
     this.#upstream = opened.stream;
+    this.#health = backend.health;
     for (const chunk of chunks) this.#onRequestData(opened.stream, chunk);
     if (!this.#over) this.#join(opened.stream);
   }
@@ -253,7 +258,7 @@ class Passthrough {
       this.#finish(headers);
       this.#stream.respond(answer, { endStream: true });
       upstream.close(NGHTTP2_NO_ERROR);
-      this.#discardRest();
+      discardRest(this.#stream);
       return;
     }
     this.#stream.respond(answer, { waitForTrailers: true });
@@ -262,17 +267,10 @@ class Passthrough {
     );
   }
 
-  /** The rest of a request that has its answer is of no use; whoever keeps sending is cut off. */
-  #discardRest(): void {
-    const stream = this.#stream;
-    stream.removeAllListeners("data").resume();
-    const late = setTimeout(() => stream.close(NGHTTP2_NO_ERROR), discardTimeoutMs);
-    stream.once("close", () => clearTimeout(late));
-  }
-
   #onUpstreamClose(): void {
     if (this.#over) return;
     if (this.#trailers === undefined) {
+      this.#health?.failed();
       this.refuse(errorOfOutcome(failed("lost", "the connection to the backend was lost")));
       return;
     }
@@ -283,7 +281,10 @@ class Passthrough {
   #finish(trailers: IncomingHttpHeaders): void {
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#exchange.settle(200, Number(trailers["grpc-status"]));
+    const code = Number(trailers["grpc-status"]);
+    if (code === Code.UNAVAILABLE) this.#health?.failed();
+    else this.#health?.succeeded();
+    this.#exchange.settle(200, code);
   }
 
   #onClientClose(): void {

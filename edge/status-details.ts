@@ -39,14 +39,8 @@ export function encodeStatusDetails(error: EdgeError): Uint8Array {
 }
 
 /** Whether an error says no more than its code and text: a reason that only repeats the code is none. */
-export function isBare({
-  statusDetails,
-  code,
-  reason,
-  metadata,
-  violations,
-  retryAfterMs,
-}: EdgeError): boolean {
-  const plain = reason === codeName(code) && metadata === undefined;
-  return statusDetails === undefined && plain && violations.length === 0 && retryAfterMs === undefined;
+export function isBare(error: EdgeError): boolean {
+  const { statusDetails, code, reason, metadata, violations, retryAfterMs } = error;
+  const says = metadata !== undefined || violations.length > 0 || retryAfterMs !== undefined;
+  return statusDetails === undefined && !says && (error.plain || reason === codeName(code));
 }

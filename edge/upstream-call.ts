@@ -18,6 +18,8 @@ const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTT
 
 const maxAttempts = 2;
 const retryDelayMs = 25;
+// Who is turned away for the backend's load comes back when some of it is done.
+const shedRetryMs = 1_000;
 // What a caller has streamed is kept this far, so that a call the backend never saw can be sent again.
 const maxKeptBytes = 64 * 1024;
 
@@ -170,20 +172,52 @@ export class UpstreamCall implements Call {
 
   /** All data is in; the status usually is too, else `close` decides. */
   #onEnd(attempt: Attempt): void {
-    if (attempt.status !== undefined) this.#finish(outcomeOf(attempt, attempt.status));
+    if (attempt.status !== undefined) this.#onStatus(attempt, attempt.status);
   }
 
   #onClose(attempt: Attempt): void {
     if (this.#ended || this.#attempt !== attempt) return;
-    if (attempt.status !== undefined) this.#finish(outcomeOf(attempt, attempt.status));
+    if (attempt.status !== undefined) this.#onStatus(attempt, attempt.status);
     else if (
       attempt.httpStatus !== undefined &&
       attempt.stream.rstCode === 0 &&
       attempt.session.connected &&
       attempt.stream.readableEnded
     ) {
-      this.#finish(outcomeOf(attempt, statusWithout(attempt.httpStatus)));
+      this.#onStatus(attempt, statusWithout(attempt.httpStatus));
     } else this.#onReset(attempt);
+  }
+
+  /** A backend that cannot answer now may be asked again, unless it says otherwise or something of an answer has gone on. */
+  #onStatus(attempt: Attempt, status: GrpcStatus): void {
+    if (this.#ended || this.#attempt !== attempt) return;
+    const { health } = this.#source;
+    if (status.code !== Code.UNAVAILABLE) {
+      health.succeeded();
+      this.#finish(outcomeOf(attempt, status));
+      return;
+    }
+    health.failed();
+    const whole = attempt.headers["grpc-status"] !== undefined;
+    const pushbackMs = readPushback(attempt.headers["grpc-retry-pushback-ms"]);
+    if (!whole || !this.#request.retryable || pushbackMs === "never")
+      this.#finish(outcomeOf(attempt, status));
+    else if (!this.#again(pushbackMs ?? retryDelayMs))
+      this.#finish({ ...outcomeOf(attempt, status), exhausted: true });
+  }
+
+  /** Starts another attempt after a while; false where attempts, budget or time are used up. */
+  #again(delayMs: number): boolean {
+    const possible =
+      this.#kept !== undefined &&
+      this.#attempts < maxAttempts &&
+      performance.now() + delayMs < this.#deadlineMs &&
+      this.#source.health.takeRetry();
+    if (!possible) return false;
+    this.#attempt = undefined;
+    this.#answered = false;
+    this.#retry = setTimeout(() => this.#start(), delayMs);
+    return true;
   }
 
   #onReset(attempt: Attempt): void {
@@ -205,13 +239,16 @@ export class UpstreamCall implements Call {
 
   #fail(failure: Failure, message: string, unseen: boolean): void {
     if (this.#ended) return;
-    const repeatable = this.#kept !== undefined && (unseen || this.#request.retryable);
-    const again = failure !== "overloaded" && !this.#answered && repeatable;
-    const delayMs = this.#source.backoffMs + retryDelayMs;
-    if (again && this.#attempts < maxAttempts && performance.now() + delayMs < this.#deadlineMs) {
-      this.#attempt = undefined;
-      this.#retry = setTimeout(() => this.#start(), delayMs);
-    } else this.#finish(failed(failure, message));
+    const { health } = this.#source;
+    if (failure === "lost" || failure === "unreachable") health.failed();
+    const refused = failure === "overloaded" || failure === "resting";
+    const repeatable = !refused && !this.#answered && (unseen || this.#request.retryable);
+    if (repeatable && this.#again(this.#source.backoffMs + retryDelayMs)) return;
+    this.#finish({
+      ...failed(failure, message),
+      exhausted: repeatable,
+      ...(refused && { retryAfterMs: Math.max(health.restsMs, shedRetryMs) }),
+    });
   }
 
   #abandon(failure: Failure, message: string): void {
@@ -233,6 +270,12 @@ function outcomeOf(attempt: Attempt, status: GrpcStatus): Outcome {
   const cutOff = status.code === Code.OK && attempt.reader.partial;
   if (cutOff) return failed("malformed", "the backend's answer breaks off inside a message");
   return { ...status, headers: attempt.headers, trailers: attempt.trailers, failure: undefined };
+}
+
+/** What a backend says of when to ask again; "never" for a negative time, and for one that is none (gRFC A6). */
+function readPushback(value: string | string[] | undefined): number | "never" | undefined {
+  if (value === undefined) return undefined;
+  return /^\d{1,8}$/.test(String(value)) ? Number(value) : "never";
 }
 
 function reset(code: number, rstCode: number): Outcome {

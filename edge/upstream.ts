@@ -1,3 +1,4 @@
+import { BackendHealth } from "./backend-health.ts";
 import type { Call, CallListener, CallRequest, Failure, OpenedStream, StreamSource } from "./call.ts";
 import type { BackendAddress } from "./options.ts";
 import { UpstreamCall } from "./upstream-call.ts";
@@ -20,6 +21,7 @@ const maxBackoffMs = 500;
  */
 export class Upstream implements StreamSource {
   readonly options: UpstreamOptions;
+  readonly health = new BackendHealth();
   #sessions: UpstreamSession[] = [];
   #inFlight = 0;
   #failures = 0;
@@ -38,6 +40,7 @@ export class Upstream implements StreamSource {
   /** Opens a raw stream, bounded by `maxInFlight`. */
   stream(headers: readonly string[]): OpenedStream | Failure {
     if (this.#inFlight >= this.options.maxInFlight) return "overloaded";
+    if (!this.health.admits()) return "resting";
     const session = this.#pick();
     if (session === undefined) return "unreachable";
     const stream = session.request(headers);

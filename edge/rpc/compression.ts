@@ -31,6 +31,7 @@ export function readEncoding(header: string | undefined): string | undefined {
   throw new EdgeError({
     code: Code.UNIMPLEMENTED,
     reason: "COMPRESSION_UNSUPPORTED",
+    plain: true,
     message: `unknown compression '${name.slice(0, 40)}': supported are ${supportedEncodings}`,
   });
 }

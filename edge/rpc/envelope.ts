@@ -1,5 +1,5 @@
-import { badRequest, type EdgeError } from "../edge-error.ts";
-import { brokenOff, messageTooLarge, undeclaredCompression } from "../first-message.ts";
+import type { EdgeError } from "../edge-error.ts";
+import { brokenOff, malformed, messageTooLarge, undeclaredCompression } from "../first-message.ts";
 import { decompress } from "./compression.ts";
 
 const noBytes = Buffer.alloc(0);
@@ -62,8 +62,7 @@ export class EnvelopeReader {
 
   #open(flags: number, message: Buffer): Buffer {
     if (flags === 0) return message;
-    if (flags !== compressedFlag)
-      throw badRequest("REQUEST_MALFORMED", "a message has flags that a request cannot have");
+    if (flags !== compressedFlag) throw malformed("a message has flags that a request cannot have");
     if (this.#encoding === undefined) throw undeclaredCompression();
     return decompress(this.#encoding, message, this.#maxBytes);
   }
@@ -89,5 +88,5 @@ export class Base64Reader {
 }
 
 function notBase64(): EdgeError {
-  return badRequest("REQUEST_MALFORMED", "the request is not base64");
+  return malformed("the request is not base64");
 }

@@ -1,5 +1,5 @@
-import { badRequest, type EdgeError, toEdgeError } from "../edge-error.ts";
-import { messageTooLarge } from "../first-message.ts";
+import { type EdgeError, toEdgeError } from "../edge-error.ts";
+import { malformed, messageTooLarge } from "../first-message.ts";
 import type { RestContext } from "../rest-context.ts";
 import { decompress, readEncoding } from "./compression.ts";
 import type { Dialect } from "./dialect.ts";
@@ -47,9 +47,9 @@ export function readRequest(
 
 function messageOfQuery(query: URLSearchParams, maxBytes: number): Buffer {
   const text = query.get("message");
-  if (text === null) throw badRequest("REQUEST_MALFORMED", "the query has no 'message'");
+  if (text === null) throw malformed("the query has no 'message'");
   if (!["proto", "json"].includes(query.get("encoding") ?? ""))
-    throw badRequest("REQUEST_MALFORMED", "the query's 'encoding' must be proto or json");
+    throw malformed("the query's 'encoding' must be proto or json");
   const encoding = readEncoding(query.get("compression") ?? undefined);
   const bytes = query.get("base64") === "1" ? Buffer.from(text, "base64url") : Buffer.from(text);
   if (bytes.length > maxBytes) throw messageTooLarge();

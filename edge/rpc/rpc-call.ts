@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { destinationOf } from "../backend-choice.ts";
 import { type Call, type CallListener, failed, type Outcome } from "../call.ts";
 import { timeoutOf } from "../deadline.ts";
+import { discardRestOf } from "../discard.ts";
 import { badRequest, EdgeError, toEdgeError } from "../edge-error.ts";
 import { errorOfOutcome } from "../error-reasons.ts";
 import { Code } from "../grpc-code.ts";
@@ -11,7 +12,6 @@ import { isClientStream } from "../rules.ts";
 import { backendMetadata } from "../runtime.ts";
 import { Upstream } from "../upstream.ts";
 import type { Dialect } from "./dialect.ts";
-import { discardRest } from "./discard.ts";
 import type { MessageCodec } from "./message-codec.ts";
 import { readRequest } from "./request-reader.ts";
 import type { Sink } from "./sink.ts";
@@ -71,7 +71,7 @@ export class RpcCall {
   refuse(error: EdgeError): void {
     this.#finish(error, {});
     this.#call?.cancel();
-    discardRest(this.#context.request);
+    discardRestOf(this.#context.request);
   }
 
   #begin(): void {
@@ -179,7 +179,7 @@ export class RpcCall {
         : errorOfOutcome(ended, this.#context.runtime.options.internalErrors);
     // A backend that fails at once has its trailers where headers are.
     this.#finish(error, outcome.headers["grpc-status"] === undefined ? outcome.trailers : outcome.headers);
-    discardRest(this.#context.request);
+    discardRestOf(this.#context.request);
   }
 
   #finish(error: EdgeError | undefined, trailers: IncomingHttpHeaders): void {
@@ -220,6 +220,7 @@ function oneMessage(what: string): EdgeError {
   return new EdgeError({
     code: Code.UNIMPLEMENTED,
     reason: "REQUEST_MALFORMED",
+    plain: true,
     message: `the request has ${what}, the method takes one`,
   });
 }

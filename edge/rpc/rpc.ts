@@ -55,7 +55,7 @@ function serve(
 /** gRPC has a status for it; callers of the other protocols read UNIMPLEMENTED out of 404. */
 function refuseUnknown(context: RestContext): void {
   const { runtime, exchange, response } = context;
-  const unknown = { reason: "ROUTE_NOT_FOUND", message: "there is no such method" };
+  const unknown = { reason: "ROUTE_NOT_FOUND", message: "there is no such method", plain: true };
   if (exchange.protocol !== "grpc") {
     sendProblem(runtime, exchange, response, new EdgeError({ code: Code.NOT_FOUND, ...unknown }));
     return;

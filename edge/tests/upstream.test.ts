@@ -159,6 +159,86 @@ test.each(oddAnswers)("a backend that answers with %s", async (_what, behaviour,
   expect([answer.status, answer.json().reason]).toEqual([status, reason]);
 });
 
+/** A status without an answer before it, as servers send it that fail at once. */
+function refuse(stream: ServerHttp2Stream, trailers: Record<string, string>): void {
+  stream.respond({ ":status": 200, "content-type": "application/grpc", ...trailers }, { endStream: true });
+}
+
+const unavailable = { "grpc-status": "14" };
+
+test("an idempotent call answered UNAVAILABLE is sent once more", async () => {
+  await behave((stream, attempt) =>
+    attempt === 1 ? refuse(stream, unavailable) : respond(stream, frame(book)),
+  );
+  expect((await readBook()).status).toBe(200);
+  expect(attempts).toBe(2);
+});
+
+test("where that is in vain, the caller is told not to repeat it, in each protocol", async () => {
+  await behave((stream) => refuse(stream, unavailable));
+  const rest = await readBook();
+  expect([rest.status, rest.headers["grpc-retry-pushback-ms"], attempts]).toEqual([503, "-1", 2]);
+  const post = (type: string, body: Buffer | string) =>
+    sendRaw(port, {
+      method: "POST",
+      target: "/edge.testing.v1.LibraryService/GetBook",
+      headers: { "content-type": type },
+      body,
+    });
+  expect((await post("application/json", "{}")).headers["grpc-retry-pushback-ms"]).toBe("-1");
+  expect((await post("application/grpc-web+proto", Buffer.alloc(5))).body).toContain(
+    "grpc-retry-pushback-ms: -1\r\n",
+  );
+});
+
+test("a backend that says never, or when, is obeyed", async () => {
+  await behave((stream) => refuse(stream, { ...unavailable, "grpc-retry-pushback-ms": "-1" }));
+  const never = await readBook();
+  expect([never.status, never.headers["grpc-retry-pushback-ms"], attempts]).toEqual([503, "-1", 1]);
+  await edge.close();
+  server.close();
+  const askedAtMs: number[] = [];
+  await behave((stream, attempt) => {
+    askedAtMs.push(performance.now());
+    if (attempt === 1) refuse(stream, { ...unavailable, "grpc-retry-pushback-ms": "300" });
+    else respond(stream, frame(book));
+  });
+  expect((await readBook()).status).toBe(200);
+  expect((askedAtMs[1] ?? 0) - (askedAtMs[0] ?? 0)).toBeGreaterThan(290);
+});
+
+test("a call that is not idempotent is not repeated for an UNAVAILABLE", async () => {
+  await behave((stream) => refuse(stream, unavailable));
+  const answer = await createBook();
+  expect([answer.status, answer.headers["grpc-retry-pushback-ms"], attempts]).toEqual([503, undefined, 1]);
+});
+
+test("retries have a budget: a backend in trouble is not asked twice for everything", async () => {
+  await behave((stream) => refuse(stream, unavailable));
+  for (let at = 0; at < 15; at++) await readBook();
+  expect(attempts).toBeLessThanOrEqual(15 + 10);
+});
+
+test("a backend that fails again and again is left alone, asked now and then, and used when it is back", async () => {
+  let healthy = false;
+  await behave((stream) => (healthy ? respond(stream, frame(book)) : refuse(stream, unavailable)));
+  let resting: RawAnswer | undefined;
+  for (let at = 0; at < 60 && resting === undefined; at++) {
+    const answer = await createBook();
+    if (answer.json().reason === "BACKEND_RESTING") resting = answer;
+  }
+  expect([resting?.status, resting?.headers["retry-after"]]).toEqual([503, "1"]);
+  const asked = attempts;
+  const answers = await Promise.all(Array.from({ length: 40 }, () => createBook()));
+  expect(answers.every(({ status }) => status === 503)).toBe(true);
+  expect(attempts - asked).toBeLessThanOrEqual(8);
+  healthy = true;
+  await expect.poll(async () => (await createBook()).status, { timeout: 10_000 }).toBe(200);
+  expect((await Promise.all([createBook(), createBook(), createBook()])).map(({ status }) => status)).toEqual(
+    [200, 200, 200],
+  );
+});
+
 test("details of google.rpc.Status are lifted into the problem", async () => {
   const { encodeStatusDetails } = await import("#edge/status-details.ts");
   const { EdgeError } = await import("#edge/edge-error.ts");
