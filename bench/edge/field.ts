@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CUSTOMER_SCOPES, fetchToken } from "../../tools/client/tokens.ts";
 import { startIssuer } from "../../tools/issuer/issuer.ts";
 import { startRedis } from "../../tools/stores/redis.ts";
+import { startGuard } from "../../tools/stores/store-set.ts";
 import { envoyVersion, startEnvoy } from "./envoy.ts";
 
 /** A gateway under test. */
@@ -41,7 +42,9 @@ interface Ports {
 /** Starts all of them; those started before end where one fails. */
 export async function startField(envoyBinary: string | undefined): Promise<Field> {
   const folder = mkdtempSync(join(tmpdir(), "souk-bench-"));
-  const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  // Ends what is no child of Node's should this process be killed.
+  const guard = startGuard(folder);
+  const endings: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true }), guard.dismiss];
   const stop = async () => {
     for (const end of endings.toReversed()) await end();
   };
@@ -55,6 +58,7 @@ export async function startField(envoyBinary: string | undefined): Promise<Field
       dataDir: join(folder, "redis"),
       logPath: join(folder, "redis.log"),
       log: (line) => console.error(line),
+      onPid: (pid) => guard.watch("redis", pid),
     });
     endings.push(() => redis.stop());
     const issuer = await startIssuer({ port: 0, dataDir: join(folder, "issuer"), clients: {} });
@@ -74,6 +78,7 @@ export async function startField(envoyBinary: string | undefined): Promise<Field
     if (envoyBinary !== undefined) {
       const { child, port } = await startEnvoy(envoyBinary, backend.ports.port, folder);
       children.push(child);
+      guard.watch("envoy", child.pid);
       gateways.push({ name: "Envoy", pid: child.pid ?? 0, port, grpcPort: port, connect: false });
     }
     const token = await fetchToken(issuer.url, {
