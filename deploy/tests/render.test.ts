@@ -13,12 +13,10 @@ const overlays = globSync("deploy/overlays/*/", { cwd: REPOSITORY })
 const services = globSync("services/*/", { cwd: REPOSITORY })
   .map((path) => basename(path))
   .sort();
-const rendered = new Map<string, Promise<Rendered[]>>();
-const overlay = (name: string) => {
-  const objects = rendered.get(name) ?? render(`deploy/overlays/${name}`);
-  rendered.set(name, objects);
-  return objects;
-};
+// All at once, since each is a program of its own; a failure is the tests' that ask for it.
+const rendered = new Map(overlays.map((name) => [name, renderer && render(`deploy/overlays/${name}`)]));
+for (const objects of rendered.values()) objects?.catch(() => {});
+const overlay = async (name: string) => (await rendered.get(name)) ?? [];
 
 const ofKind = (objects: readonly Rendered[], ...kinds: string[]) =>
   objects.filter(({ kind }) => kinds.includes(kind));
