@@ -147,7 +147,9 @@ function defaultOf(field: DescField): string | undefined {
 }
 
 function zeroOf(field: DescField): string {
-  if (field.enum !== undefined) return JSON.stringify(field.enum.values[0]?.jsonName);
+  // By its number, since several names may share it.
+  if (field.enum !== undefined)
+    return JSON.stringify(field.enum.value[field.enum.values[0]?.number ?? 0]?.jsonName);
   switch (field.scalar) {
     case Kind.STRING:
     case Kind.BYTES:

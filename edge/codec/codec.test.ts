@@ -8,6 +8,7 @@ import {
   ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
+import { EnumSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { AuthorSchema, BookSchema, KindsSchema, LibraryService } from "#gen/edge/testing/v1/library_pb.ts";
@@ -172,6 +173,13 @@ describe("the answer codec", () => {
         runs,
       );
     }
+  });
+
+  test("knows a message whose name ends like a wrapper's from a wrapper", () => {
+    const quick = compileAnswer(EnumSchema, true, registry);
+    const json = { name: "Genre", enumvalue: [{ name: "GENRE_FICTION", number: 1 }] };
+    const bytes = messageOf(EnumSchema, json);
+    expect(JSON.parse(String(quick?.(bytes)))).toMatchObject(json);
   });
 
   test("writes the very bytes where nothing is a map", () => {

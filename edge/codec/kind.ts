@@ -39,6 +39,8 @@ export function kindOfValue(field: DescField): Kind {
   return field.enum?.typeName === "google.protobuf.NullValue" ? Kind.OTHER : Kind.ENUM;
 }
 
+const wrapper = /^google\.protobuf\.(?:Double|Float|U?Int(?:32|64)|Bool|String|Bytes)Value$/;
+
 /** The kind of a message type. */
 export function kindOfMessage(desc: DescMessage): Kind {
   switch (desc.typeName) {
@@ -53,7 +55,7 @@ export function kindOfMessage(desc: DescMessage): Kind {
     case "google.protobuf.FieldMask":
       return Kind.OTHER;
     default:
-      return /^google\.protobuf\.\w+Value$/.test(desc.typeName) ? Kind.WRAPPER : Kind.MESSAGE;
+      return wrapper.test(desc.typeName) ? Kind.WRAPPER : Kind.MESSAGE;
   }
 }
 
