@@ -29,6 +29,7 @@ export function drawPicture(options: PictureOptions): string {
   const height = chartHeight + gap + kinds.length * rowHeight + 50;
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    "<title>What clients got, above the faults they got it under</title>",
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     ...drawOutcomes(options),
     ...kinds.flatMap((kind, row) => drawRow(options, kind, chartHeight + gap + row * rowHeight)),
