@@ -4,7 +4,7 @@ import type { Call, CallListener } from "./call.ts";
 import { type EdgeError, toEdgeError } from "./edge-error.ts";
 import { JsonSplitter } from "./json-splitter.ts";
 import type { Match } from "./matcher.ts";
-import { decodingStream } from "./request-body.ts";
+import { decodingStream, tooSlow } from "./request-body.ts";
 import { checkJsonStreamType, encodeRequest } from "./request-message.ts";
 import { callRequestFor, responderFor } from "./rest-call.ts";
 import type { RestContext } from "./rest-context.ts";
@@ -26,6 +26,7 @@ export class CallerStream implements Pick<Call, "cancel"> {
   readonly #splitter: JsonSplitter;
   #body: Readable | undefined;
   #call: Call | undefined;
+  #late: NodeJS.Timeout | undefined;
   #sent = 0;
   #over = false;
 
@@ -39,19 +40,21 @@ export class CallerStream implements Pick<Call, "cancel"> {
 
   /** Starts reading; throws an {@link EdgeError} for a body it cannot read. */
   start(): void {
-    const { request } = this.#context;
+    const { request, runtime } = this.#context;
     if (!this.#route.shape.rawBody) checkJsonStreamType(request.headers["content-type"]);
     const body = decodingStream(request, request.headers["content-encoding"], (error) => this.#fail(error));
     this.#body = body;
     const { destination } = this.#route.procedure;
-    // A backend that the messages do not choose may speak before the caller does.
+    // A backend that the messages do not choose may speak before the caller does; then its deadline is the caller's too.
     if (!("choose" in destination)) this.#call = this.#open(undefined);
+    else this.#late = setTimeout(() => this.#fail(tooSlow()), runtime.limits.requestTimeoutMs);
     body.on("data", (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
     body.on("end", () => this.#guarded(() => this.#onEnd()));
   }
 
   cancel(): void {
     this.#over = true;
+    clearTimeout(this.#late);
     this.#call?.cancel();
   }
 
@@ -76,13 +79,13 @@ export class CallerStream implements Pick<Call, "cancel"> {
   #send(body: Buffer): void {
     const { shape } = this.#route;
     const { request, runtime } = this.#context;
-    const once = shape.rawBody && this.#sent++ > 0;
+    const isLater = shape.rawBody && this.#sent++ > 0;
     const message = encodeRequest(
       shape,
       {
         segments: [],
-        query: once ? "" : this.#query,
-        contentType: shape.rawBody && !once ? request.headers["content-type"] : undefined,
+        query: isLater ? "" : this.#query,
+        contentType: shape.rawBody && !isLater ? request.headers["content-type"] : undefined,
         body,
       },
       runtime.reading,
@@ -94,6 +97,7 @@ export class CallerStream implements Pick<Call, "cancel"> {
   #open(first: Uint8Array | undefined): Call {
     const { destination } = this.#route.procedure;
     const callee = destinationOf(destination, first ?? new Uint8Array());
+    clearTimeout(this.#late);
     const responder = this.#responder;
     const listener: CallListener = {
       onHeaders: (headers) => responder.onHeaders?.(headers),

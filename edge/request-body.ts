@@ -38,7 +38,7 @@ export function tooLarge(maxBytes: number): EdgeError {
 }
 
 /** Refuses a body for its sender's pace; the connection, in the middle of a body, is of no more use. */
-function tooSlow(): EdgeError {
+export function tooSlow(): EdgeError {
   return new EdgeError({
     code: Code.CANCELLED,
     httpStatus: 408,
@@ -98,13 +98,7 @@ export function readBody(
 /** Undoes Content-Encoding (B10); the limit counts decoded bytes, so a small bomb cannot unfold. */
 export async function decodeBody(encoding: string, bytes: Buffer, maxBytes: number): Promise<Buffer> {
   let decoded = bytes;
-  const names = encoding
-    .toLowerCase()
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "identity" && name !== "");
-  if (names.length > 2 || names.some((name) => !decoders.has(name))) throw unsupportedEncoding(encoding);
-  for (const name of names.reverse()) decoded = await undo(name, decoded, maxBytes);
+  for (const name of encodingsOf(encoding)) decoded = await undo(name, decoded, maxBytes);
   return decoded;
 }
 

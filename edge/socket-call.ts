@@ -9,6 +9,7 @@ import { errorOfOutcome } from "./error-reasons.ts";
 import type { Exchange } from "./exchange.ts";
 import { Code } from "./grpc-code.ts";
 import type { Match } from "./matcher.ts";
+import { tooSlow } from "./request-body.ts";
 import { encodeRequest, type RequestShape } from "./request-message.ts";
 import { isHttpBody } from "./response-message.ts";
 import { callRequestFor } from "./rest-call.ts";
@@ -43,6 +44,7 @@ export class SocketCall implements CallListener {
   readonly #callerStreams: boolean;
   readonly #heartbeat: NodeJS.Timeout;
   #call: Call | undefined;
+  #late: NodeJS.Timeout | undefined;
   #alive = true;
   #callerEnded = false;
   #over = false;
@@ -72,6 +74,9 @@ export class SocketCall implements CallListener {
       if (this.#callerStreams) {
         if (!("choose" in procedure.destination)) this.#open(undefined);
       } else if (shape.body === undefined) this.#open(this.#encode(noBytes));
+      if (this.#call !== undefined) return;
+      const { requestTimeoutMs } = this.#runtime.limits;
+      this.#late = setTimeout(() => this.#fail(tooSlow()), requestTimeoutMs);
     });
   }
 
@@ -135,6 +140,7 @@ export class SocketCall implements CallListener {
   #open(message: Uint8Array | undefined, first: Uint8Array = message ?? noBytes): Call {
     const { match, exchange } = this.#upgrade;
     const callee = destinationOf(match.entry.procedure.destination, first);
+    clearTimeout(this.#late);
     const context = { runtime: this.#runtime, exchange };
     this.#call = callee.call(callRequestFor(context, match.entry, message), this);
     return this.#call;
@@ -173,6 +179,7 @@ export class SocketCall implements CallListener {
   #onClose(): void {
     this.#over = true;
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#late);
     this.#call?.cancel();
     this.#upgrade.exchange.settle(101, Code.CANCELLED);
   }

@@ -148,6 +148,14 @@ test("an idle stream lives as long as its caller answers pings", async () => {
   await test.stop();
 });
 
+test("a caller who never says what it came for is sent away", async () => {
+  const test = await startTestEdge({ limits: { requestTimeoutMs: 200, headersTimeoutMs: 200 } });
+  const silent = await talk("/v1/notes:follow", {}, test.port);
+  await eventually(() => silent.code() === 4001);
+  expect(JSON.parse(silent.frames[0] ?? "")).toMatchObject({ error: { status: 408 } });
+  await test.stop();
+});
+
 const handshake = {
   connection: "Upgrade",
   upgrade: "websocket",
