@@ -92,10 +92,10 @@ function success(route: Route, facts: MethodFacts, schemas: Schemas, options: Op
   const example = field
     ? fieldExample(field, options.exampleOf)
     : exampleOf(method.output, options.exampleOf);
-  const content = streamsAnswers(route)
-    ? streamed(schema, true)
-    : { "application/json": { schema, example } };
-  return { description, headers, content };
+  if (!streamsAnswers(route))
+    return { description, headers, content: { "application/json": { schema, example } } };
+  const forms = "A stream: as lines, events or one array, by Accept, or as a WebSocket by Upgrade.";
+  return { description: `${description} ${forms}`, headers, content: streamed(schema, true) };
 }
 
 const refsToHeaders = ({ answerHeaders }: OpenApiOptions): JsonObject =>

@@ -40,6 +40,12 @@ async function getBook(request: Message, call: LocalCall): Promise<Message> {
 
 const manual = { contentType: "text/plain", bytes: Buffer.from("Read me."), headers: { "x-about": "all" } };
 
+const long = { contentType: "text/plain", bytes: Buffer.from("Read me. ".repeat(1_000)) };
+const documents = new Map([
+  ["/manual", manual],
+  ["/long", long],
+]);
+
 /** Refuses whoever is called a stranger, and tells which authority was meant. */
 function onRequest(request: EdgeRequest): void {
   request.setHeader("x-authority", request.authority);
@@ -58,7 +64,7 @@ beforeAll(async () => {
       maxTimeoutMs: 400,
       ignoredQueryParameters: ["ticket"],
     }),
-    documentAt: (path) => (path === "/manual" ? manual : undefined),
+    documentAt: (path) => documents.get(path),
     onRequest,
     limits: { maxResponseBytes: 1_000 },
   });
@@ -148,6 +154,19 @@ describe("a document beside the routes", () => {
     expect([again.status, again.body]).toEqual([304, ""]);
     const head = await sendRaw(port, { method: "HEAD", target: "/manual" });
     expect([head.status, head.body, head.headers["content-length"]]).toEqual([200, "", "8"]);
+  });
+
+  test("is compressed for who takes that, and tagged by what is sent", async () => {
+    const ask = (encoding: string, tag = "") =>
+      sendRaw(port, { target: "/long", headers: { "accept-encoding": encoding, "if-none-match": tag } });
+    const [zipped, plain] = [await ask("br, gzip"), await ask("identity")];
+    expect(zipped.headers["content-encoding"]).toBe("gzip");
+    expect(Number(zipped.headers["content-length"])).toBeLessThan(long.bytes.length / 10);
+    expect([plain.headers["content-encoding"], plain.body.length]).toEqual([undefined, long.bytes.length]);
+    expect(plain.headers.etag).not.toBe(zipped.headers.etag);
+    expect(plain.headers.vary).toContain("accept-encoding");
+    expect((await ask("gzip;q=0")).headers["content-encoding"]).toBeUndefined();
+    expect((await ask("gzip", zipped.headers.etag)).status).toBe(304);
   });
 
   test("is only read, and hides no route", async () => {
