@@ -161,6 +161,7 @@ describe("what is refused", () => {
   test.each([
     ["a letter that is not there", ["dlq", "show", newId("letter")], "DEAD_LETTER_NOT_FOUND"],
     ["an id that is none", ["dlq", "show", "letter"], "VALIDATION_FAILED"],
+    ["which field that is", ["saga", "show", "nonsense"], "\n  sagaId: "],
     ["a service that is not there", ["dlq", "list", "--service", "weather"], "SERVICE_UNKNOWN"],
   ])("%s is said with its reason, and with exit code 1", async (_, args, reason) => {
     const { code, stdout, stderr } = await souk(args);

@@ -1,8 +1,8 @@
 // `npm run order`: buys from the running shop and shows the steps.
 
 import { CUSTOMER_SCOPES, DEMO_CUSTOMER, fetchToken } from "./client/tokens.ts";
-import { type Buyer, followOrder, type Progress, placeOrder } from "./order/buy.ts";
-import { CARDS, ORDER_HELP, type OrderFlags, readOrderFlags } from "./order/flags.ts";
+import { type Buyer, cancelOrder, followOrder, type Progress, placeOrder } from "./order/buy.ts";
+import { CARDS, endOf, ORDER_HELP, type OrderFlags, readOrderFlags } from "./order/flags.ts";
 import { pickProduct, readProducts, type ShopProduct } from "./order/products.ts";
 import { formatMoney, isAsAsked, type OrderReport, summarize, wordsFor } from "./order/report.ts";
 import { runSideBySide } from "./seed/side-by-side.ts";
@@ -25,7 +25,8 @@ function readFlags(): OrderFlags | undefined {
   }
 }
 
-async function buyAll({ count, card, json, dataDir }: OrderFlags): Promise<void> {
+async function buyAll(flags: OrderFlags): Promise<void> {
+  const { count, json, dataDir } = flags;
   const { gatewayUrl, issuerUrl } = findShopDoors(dataDir, process.env);
   const customer = { sub: DEMO_CUSTOMER, scope: CUSTOMER_SCOPES, roles: "customer" };
   const buyer = { gatewayUrl, token: await fetchToken(issuerUrl, customer) };
@@ -33,26 +34,22 @@ async function buyAll({ count, card, json, dataDir }: OrderFlags): Promise<void>
   const reports: OrderReport[] = [];
   await runSideBySide(Array.from({ length: count }), ORDERS_AT_ONCE, async (_, index) => {
     const prefix = count === 1 ? "" : `[${String(index + 1).padStart(String(count).length)}/${count}] `;
-    const report = await buyOne(
-      buyer,
-      pickProduct(products),
-      card,
-      (line) => json || console.log(prefix + line),
-    );
+    const show = (line: string) => json || console.log(prefix + line);
+    const report = await buyOne(buyer, pickProduct(products), flags, show);
     reports.push(report);
     if (json) console.log(JSON.stringify(report));
   });
-  if (!json && count > 1) console.log(summarize(reports, CARDS[card].end));
+  if (!json && count > 1) console.log(summarize(reports, endOf(flags)));
   if (!reports.every(({ asAsked }) => asAsked)) process.exitCode = 1;
 }
 
 async function buyOne(
   buyer: Buyer,
   product: ShopProduct,
-  card: OrderFlags["card"],
+  asked: Pick<OrderFlags, "card" | "cancel">,
   show: (line: string) => void,
 ): Promise<OrderReport> {
-  const { paymentMethod, end } = CARDS[card];
+  const { paymentMethod } = CARDS[asked.card];
   const startedAt = performance.now();
   const sinceStartMs = () => Math.round(performance.now() - startedAt);
   const report = newReport(product);
@@ -69,8 +66,13 @@ async function buyOne(
     });
     Object.assign(report, { orderId: placed.orderId, total: placed.total });
     show(`${placed.orderId}  ${report.quantity} × ${product.name}  ${formatMoney(placed.total)}`);
-    const { status, cancelReason } = await followOrder(buyer, placed.orderId, onProgress);
-    Object.assign(report, { status, cancelReason, asAsked: isAsAsked(end, { status, cancelReason }) });
+    let end = await followOrder(buyer, placed.orderId, onProgress);
+    if (asked.cancel && end.status === "CONFIRMED") {
+      await cancelOrder(buyer, placed.orderId);
+      end = await followOrder(buyer, placed.orderId, onProgress);
+    }
+    const { status, cancelReason } = end;
+    Object.assign(report, { status, cancelReason, asAsked: isAsAsked(endOf(asked), end) });
   } catch (error) {
     report.error = (error as Error).message;
     show(report.error);

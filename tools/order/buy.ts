@@ -1,4 +1,4 @@
-// One purchase over the public door: POST /v1/orders, then its steps as server-sent events until the order has ended.
+// One purchase over the public door: POST /v1/orders, then its steps as server-sent events until the order has ended; and cancelling it.
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -25,7 +25,7 @@ type WireProgress = { orderId: string; status: string; step: string; cancelReaso
 /** Checkout's own budgets add up to less; an order that takes longer is stuck. */
 const END_WITHIN_MS = 120_000;
 const CALL_TIMEOUT_MS = 10_000;
-const PLACE_ATTEMPTS = 8;
+const ASK_ATTEMPTS = 8;
 const RETRY_MS = 250;
 const MAX_WAIT_MS = 30_000;
 const ENDS = new Set(["CONFIRMED", "CANCELLED", "REFUNDED"]);
@@ -33,28 +33,38 @@ const RETRIED_STATUSES = new Set([429, 502, 503, 504]);
 
 /** Places an order; repeats it under the same Idempotency-Key where the answer was lost or the shop asked to wait. */
 export async function placeOrder(buyer: Buyer, purchase: Purchase): Promise<PlacedOrder> {
+  return ((await ask(buyer, "/v1/orders", orderBody(purchase))) as { order: PlacedOrder }).order;
+}
+
+/** Asks to cancel an order; how that ends is for `followOrder` to see. */
+export async function cancelOrder(buyer: Buyer, orderId: string): Promise<void> {
+  await ask(buyer, `/v1/orders/${orderId}:cancel`, {});
+}
+
+/** Posts under one Idempotency-Key until there is an answer, or rejects with what was refused. */
+async function ask(buyer: Buyer, path: string, message: object): Promise<unknown> {
   const headers = {
     ...bearer(buyer),
     "content-type": "application/json",
     "idempotency-key": randomUUID(),
   };
-  const body = JSON.stringify(orderBody(purchase));
+  const body = JSON.stringify(message);
   for (let attempt = 1; ; attempt += 1) {
     const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
-    const response = await fetch(`${buyer.gatewayUrl}/v1/orders`, {
+    const response = await fetch(buyer.gatewayUrl + path, {
       method: "POST",
       headers,
       body,
       signal,
     }).catch((error: Error) => error);
     const mayRepeat = response instanceof Error || RETRIED_STATUSES.has(response.status);
-    if (mayRepeat && attempt < PLACE_ATTEMPTS) {
+    if (mayRepeat && attempt < ASK_ATTEMPTS) {
       await delay(waitMs(response));
       continue;
     }
     if (response instanceof Error) throw response;
     if (response.status !== 202) throw await refusal(response);
-    return ((await response.json()) as { order: PlacedOrder }).order;
+    return await response.json();
   }
 }
 

@@ -1,9 +1,16 @@
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { CARDS, ORDER_HELP, readOrderFlags } from "./flags.ts";
+import { CARDS, endOf, ORDER_HELP, readOrderFlags } from "./flags.ts";
 
 test("without flags one order is paid with a card that is accepted", () => {
-  const flags = { count: 1, card: "accepted", json: false, help: false, dataDir: resolve(".souk") };
+  const flags = {
+    count: 1,
+    card: "accepted",
+    cancel: false,
+    json: false,
+    help: false,
+    dataDir: resolve(".souk"),
+  };
   expect(readOrderFlags([], {})).toEqual(flags);
 });
 
@@ -23,6 +30,17 @@ test.each(["0", "-1", "1.5", "many", "10001"])("%s orders cannot be placed", (co
 
 test.each(["gold", "constructor", ""])('there is no card "%s"', (card) => {
   expect(() => readOrderFlags([`--card=${card}`], {})).toThrow("--card is one of accepted, declined");
+});
+
+test("an order that is to be cancelled has to be paid first, and ends cancelled by its customer", () => {
+  expect(endOf(readOrderFlags(["--cancel"], {}))).toEqual({
+    status: "CANCELLED",
+    cancelReason: "CUSTOMER_CANCELLED",
+  });
+  expect(endOf(readOrderFlags(["--card", "declined"], {}))).toEqual(CARDS.declined.end);
+  expect(() => readOrderFlags(["--cancel", "--card", "declined"], {})).toThrow(
+    "--card declined does not pay",
+  );
 });
 
 test("the help names every card", () => {

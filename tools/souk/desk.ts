@@ -14,6 +14,7 @@ import { DEMO_OPERATOR, fetchToken, OPERATOR_SCOPES } from "../client/tokens.ts"
 
 import { SERVICE_NAMES } from "../start/service-names.ts";
 import { findShopDoors } from "../start/shop-doors.ts";
+import { type Problem, Refusal } from "./refusal.ts";
 import { toRestCall } from "./rest-call.ts";
 
 /** A way to the shop's operators' calls. */
@@ -26,23 +27,6 @@ export type Desk = {
     request: MessageInitShape<I>,
   ): Promise<MessageShape<O>>;
 };
-
-/** The shop's answer to a call that it does not grant. */
-export class Refusal extends Error {
-  readonly status: number;
-  /** An error reason of the contract; empty where the answer has none. */
-  readonly reason: string;
-
-  constructor(status: number, problem: Problem) {
-    super(
-      [problem.reason, problem.detail ?? problem.title ?? `HTTP status ${status}`].filter(Boolean).join(": "),
-    );
-    this.status = status;
-    this.reason = problem.reason ?? "";
-  }
-}
-
-type Problem = { reason?: string; detail?: string; title?: string };
 
 /** Where the shop is and who asks. */
 export type DeskOptions = {

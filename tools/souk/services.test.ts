@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Refusal } from "./desk.ts";
+import { Refusal } from "./refusal.ts";
 import { askServices, findAtServices } from "./services.ts";
 
 const desk = {

@@ -2,7 +2,7 @@
 
 import { type Flag, type Input, optional, WrongUse } from "./command.ts";
 import type { Desk } from "./desk.ts";
-import { Refusal } from "./desk.ts";
+import { Refusal } from "./refusal.ts";
 
 /** What a service is called by. */
 const NAME = /^[a-z][a-z-]{0,30}$/;

@@ -97,6 +97,12 @@ describe("npm run order", () => {
     expect(code).toBe(0);
   });
 
+  test("cancels what it bought, and shows both ends", async () => {
+    const { code, stdout } = await run("order.ts", "--cancel");
+    expect(stdout).toMatch(/ s {2}CONFIRMED\n[\s\S]* s {2}CANCELLED \(CUSTOMER_CANCELLED\)\n$/);
+    expect(code).toBe(0);
+  });
+
   test("buys several and sums up", async () => {
     const { code, stdout } = await run("order.ts", "--count", "5");
     expect(stdout).toContain("5 of 5 ended as asked for, CONFIRMED");
