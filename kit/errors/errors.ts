@@ -82,6 +82,14 @@ const retryableCodes: ReadonlySet<Code> = new Set([
   Code.UNAVAILABLE,
 ]);
 
+/** An Idempotency-Key that stands for another request already. */
+export const keyReused = (): ServiceError =>
+  serviceError(
+    ErrorReasonSchema,
+    ErrorReason.IDEMPOTENCY_KEY_REUSED,
+    "This Idempotency-Key was used with another request.",
+  );
+
 /**
  * Whether the same call may end differently when it is repeated. Clients, consumers and sagas decide by this alone.
  * Anything that is not a {@link ServiceError} is retryable: a lost connection must not turn an order round.

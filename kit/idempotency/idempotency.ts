@@ -7,7 +7,14 @@
 import { type DescMethod, fromBinary } from "@bufbuild/protobuf";
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
-import { fromStatus, isRetryable, ServiceError, serviceError, toStatus } from "#kit/errors/errors.ts";
+import {
+  fromStatus,
+  isRetryable,
+  keyReused,
+  ServiceError,
+  serviceError,
+  toStatus,
+} from "#kit/errors/errors.ts";
 import { planted } from "#kit/failpoints/planted.ts";
 import {
   type Database,
@@ -264,7 +271,7 @@ interface AnswerRow {
 
 function replay(row: AnswerRow, command: RememberedCommand): Answer {
   if (row.outcome === "cancelled") throw cancelled(command);
-  if (!row.fingerprint?.equals(command.fingerprint)) throw reused();
+  if (!row.fingerprint?.equals(command.fingerprint)) throw keyReused();
   if (row.outcome === "refused") throw toRefusal(row.response ?? new Uint8Array());
   return { response: row.response ?? new Uint8Array(), replayed: true };
 }
@@ -288,13 +295,6 @@ const cancelled = ({ key }: CommandKey) =>
     {
       metadata: { key },
     },
-  );
-
-const reused = () =>
-  serviceError(
-    ErrorReasonSchema,
-    ErrorReason.IDEMPOTENCY_KEY_REUSED,
-    "This Idempotency-Key was used with another request.",
   );
 
 const inUse = (cause: unknown) =>

@@ -10,9 +10,9 @@ export interface Request {
 }
 
 /**
- * Sends statements, and returns the rows of each. They leave in one write that ends with a single Sync, where pg's own queries end with one each: the server then
- * answers them all with one write too. They succeed or fail together, and outside BEGIN and COMMIT they are one transaction
- * (PostgreSQL 18, 54.2.4).
+ * Sends statements, and returns the rows of each. They leave in one write that ends with a single Sync, where pg's own queries
+ * end with one each: the server then answers them all with one write too. They succeed or fail together, and outside BEGIN and
+ * COMMIT they are one transaction (PostgreSQL 18, 54.2.4).
  */
 export function sendBatch(client: pg.ClientBase, requests: readonly Request[]): Promise<object[][]> {
   const timeoutMs = answerTimeouts.get(client);

@@ -79,8 +79,8 @@ export interface SagaOperations {
   /** Lets a parked saga go on where it stopped. @throws ServiceError SAGA_NOT_FOUND, SAGA_NOT_PARKED. */
   retry(tx: Transaction, sagaId: string): Promise<SagaRecord>;
   /**
-   * Settles the step at which a saga is parked: `step`, where that is not empty. "step done" goes on behind it, or, while undoing, with the step before it;
-   * "compensate" turns a saga round and undoes that step too.
+   * Settles the step at which a saga is parked: `step`, where that is not empty. "step done" goes on behind it, or, while undoing,
+   * with the step before it; "compensate" turns a saga round and undoes that step too.
    * @throws ServiceError SAGA_NOT_FOUND, SAGA_NOT_PARKED, also at another step, SAGA_DECIDED for compensating from the pivot on.
    */
   resolve(tx: Transaction, sagaId: string, settlement: SagaSettlement): Promise<SagaRecord>;

@@ -57,7 +57,7 @@ export const hasEnded = ({ status }: Pick<HeldSaga, "status">) =>
 export const isAtRest = (saga: Pick<HeldSaga, "status">) => hasEnded(saga) || saga.status === "parked";
 
 /** Which way the saga goes, also while it is parked: a saga that has turned round knows why. */
-export const directionOf = ({ failure }: Pick<HeldSaga, "failure">) => (failure ? "compensating" : "running");
+const directionOf = ({ failure }: Pick<HeldSaga, "failure">) => (failure ? "compensating" : "running");
 
 /** Whether what can be undone no longer is: the pivot is reached or behind. */
 export const isDecided = ({ definition, step }: HeldSaga) =>

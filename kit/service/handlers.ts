@@ -17,8 +17,8 @@ export interface Query<Request, Reply> {
 export interface Command<Request, Reply, Prepared, Intended> {
   /**
    * `intend` and `apply` may share a transaction with other commands, which is much cheaper under load. Only where each
-   * statement decides and changes in one go: what one reads, another may change before the first writes, locks or not; and only where `intend` may be kept for a command that has its
-   * answer already.
+   * statement decides and changes in one go: what one reads, another may change before the first writes, locks or not; and
+   * only where `intend` may be kept for a command that has its answer already.
    */
   readonly groupCommit?: true;
   /** Local: records what is about to be attempted, and says so. Committed before `prepare` starts. */

@@ -1,9 +1,5 @@
-import {
-  ErrorReason as AnyReason,
-  ErrorReasonSchema as AnyReasonSchema,
-} from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/inventory/v1/errors_pb.ts";
-import { serviceError } from "#kit/errors/errors.ts";
+import { keyReused, serviceError } from "#kit/errors/errors.ts";
 
 /** The stock of one SKU, in pieces. */
 export interface Stock {
@@ -96,6 +92,3 @@ export const stockLimitExceeded = (sku: string) =>
     `The stock of ${sku} would exceed one billion pieces.`,
     { metadata: { sku } },
   );
-
-const keyReused = () =>
-  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");

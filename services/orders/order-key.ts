@@ -1,5 +1,4 @@
-import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
-import { serviceError } from "#kit/errors/errors.ts";
+import { keyReused } from "#kit/errors/errors.ts";
 import type { Money, OrderPlaced, Refund } from "./order.ts";
 import type { AskedLine } from "./refund.ts";
 
@@ -52,11 +51,3 @@ function linesOf({ lines }: Pick<AskedRefund, "lines">): string {
     quantities.set(productId, (quantities.get(productId) ?? 0) + quantity);
   return JSON.stringify([...quantities].sort());
 }
-
-/** The key stands for another request. */
-export const keyReused = () =>
-  serviceError(
-    ErrorReasonSchema,
-    ErrorReason.IDEMPOTENCY_KEY_REUSED,
-    "This Idempotency-Key was used with another request.",
-  );

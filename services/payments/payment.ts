@@ -3,7 +3,7 @@ import {
   ErrorReasonSchema as AnyReasonSchema,
 } from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/payments/v1/errors_pb.ts";
-import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
+import { keyReused, type ServiceError, serviceError } from "#kit/errors/errors.ts";
 
 /** Where a payment stands. */
 export type PaymentStatus = "PENDING" | "AUTHORIZED" | "CAPTURED" | "DECLINED" | "VOIDED" | "REFUNDED";
@@ -165,10 +165,6 @@ export const authorizationCancelled = () =>
     AnyReason.COMMAND_CANCELLED,
     "The authorization was voided before it arrived.",
   );
-
-/** The key stands for another command. */
-export const keyReused = () =>
-  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");
 
 /** The processor is still carrying out an earlier request under this key; repeating later meets its answer. */
 export const stillUnderWay = () =>

@@ -1,7 +1,8 @@
+import { keyReused } from "#kit/errors/errors.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { processorMemoryMs } from "./card-processor.ts";
-import { keyReused, type Payment } from "./payment.ts";
+import type { Payment } from "./payment.ts";
 import { columns, firstPayment, type PaymentRow } from "./payment-store.ts";
 
 /** Who asked for a refund under which key: its natural key. */

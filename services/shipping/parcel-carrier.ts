@@ -1,3 +1,4 @@
+import { keyReused } from "#kit/errors/errors.ts";
 import {
   createProviderHttp,
   type ProviderAddress,
@@ -7,7 +8,7 @@ import {
 } from "#kit/http/http.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type { Booking, Carrier, CarrierRecord, TrackingEvent } from "./carrier.ts";
-import { type CarrierTruth, type Destination, keyReused, outcomeUnknown, stillUnderWay } from "./shipment.ts";
+import { type CarrierTruth, type Destination, outcomeUnknown, stillUnderWay } from "./shipment.ts";
 
 interface Api {
   readonly http: ProviderHttp;

@@ -1,4 +1,5 @@
 import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
+import { keyReused } from "#kit/errors/errors.ts";
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import type { Database } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
@@ -11,7 +12,6 @@ import {
   bookingCancelled,
   type CarrierTruth,
   checkSameRequest,
-  keyReused,
   type Shipment,
   shipmentAlreadyDispatched,
   shipmentNotFound,

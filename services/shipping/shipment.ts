@@ -3,7 +3,7 @@ import {
   ErrorReasonSchema as AnyReasonSchema,
 } from "#gen/souk/errors/v1/errors_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/shipping/v1/errors_pb.ts";
-import { serviceError } from "#kit/errors/errors.ts";
+import { keyReused, serviceError } from "#kit/errors/errors.ts";
 import type { ServiceLevel } from "./tariff.ts";
 
 /** Where a shipment stands. */
@@ -105,10 +105,6 @@ export const shipmentAlreadyDispatched = (shipmentId: string) =>
 /** The command was undone before it arrived. */
 export const bookingCancelled = () =>
   serviceError(AnyReasonSchema, AnyReason.COMMAND_CANCELLED, "The booking was cancelled before it arrived.");
-
-/** The key stands for another command. */
-export const keyReused = () =>
-  serviceError(AnyReasonSchema, AnyReason.IDEMPOTENCY_KEY_REUSED, "This key was used for another request.");
 
 /** The carrier is still carrying out an earlier request under this key; repeating later meets its answer. */
 export const stillUnderWay = () =>

@@ -1,11 +1,12 @@
 import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
+import { keyReused } from "#kit/errors/errors.ts";
 import { newId } from "#kit/ids/ids.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, query } from "#kit/service/handlers.ts";
 import { orderProgress, toOrderMessage } from "../messages.ts";
 import type { Order, Refund, RefundAccepted } from "../order.ts";
-import { type AskedRefund, checkSameRefund, keyReused } from "../order-key.ts";
+import { type AskedRefund, checkSameRefund } from "../order-key.ts";
 import { readView } from "../order-store.ts";
 import { acceptRefund, acceptReturn, refundNotFound, returnNotFound } from "../refund.ts";
 import { claimRefundKey } from "../refund-key-store.ts";

@@ -1,14 +1,9 @@
 import { PaymentsService, type RefundPaymentRequest } from "#gen/souk/payments/v1/payments_pb.ts";
+import { keyReused } from "#kit/errors/errors.ts";
 import type { Transaction } from "#kit/postgres/postgres.ts";
 import { command, refusal } from "#kit/service/handlers.ts";
 import { fromMoney, toPaymentMessage } from "../messages.ts";
-import {
-  keyReused,
-  type Payment,
-  paymentNotFound,
-  refundableAmount,
-  refundExceedsCapture,
-} from "../payment.ts";
+import { type Payment, paymentNotFound, refundableAmount, refundExceedsCapture } from "../payment.ts";
 import { lockPayment, readPayment } from "../payment-store.ts";
 import { findRefund, openRefund, type Refund, type RefundRequest } from "../refund-store.ts";
 import { payBack, recordRefund } from "../refund-truth.ts";

@@ -1,16 +1,11 @@
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
+import { keyReused } from "#kit/errors/errors.ts";
 import { cancelCommand } from "#kit/idempotency/idempotency.ts";
 import { command, refusal } from "#kit/service/handlers.ts";
 import type { Deadline } from "#kit/time/time.ts";
 import type { CardProcessor } from "../card-processor.ts";
 import { toPaymentMessage } from "../messages.ts";
-import {
-  keyReused,
-  type Payment,
-  type ProcessorTruth,
-  paymentAlreadyCaptured,
-  wasCaptured,
-} from "../payment.ts";
+import { type Payment, type ProcessorTruth, paymentAlreadyCaptured, wasCaptured } from "../payment.ts";
 import { type MetPayment, readPaymentByKey, voidAhead } from "../payment-store.ts";
 import { askAgain, recordTruth } from "../truth.ts";
 import { keyOf, type PaymentsParts, subjectOf } from "./parts.ts";
