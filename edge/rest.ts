@@ -13,11 +13,15 @@ import type { RestContext } from "./rest-context.ts";
 import type { RestRoute } from "./route-table.ts";
 import { isClientStream } from "./rules.ts";
 
+// A fragment never leaves its browser, and letters outside ASCII are escaped (RFC 3986, RFC 9112 3.2): whoever stands before us
+// may read them differently, and HTTP/2 hands over bytes that are no UTF-8 as other characters.
+const noTarget = /[#\u0080-\uffff]/;
+
 /** Serves a request that is neither gRPC nor Connect: routes it, or answers 404, 405 or OPTIONS (M11, M12). */
 export function serveRest(context: RestContext): void {
   const { exchange, runtime } = context;
-  // A fragment never leaves its browser (RFC 9112, 3.2); what has one reads differently to whoever stands before us.
-  if (exchange.target.includes("#")) throw badRequest("INVALID_PATH", "the target holds a fragment");
+  if (noTarget.test(exchange.target))
+    throw badRequest("INVALID_PATH", "the target holds what no target holds");
   const at = exchange.target.indexOf("?");
   const path = at === -1 ? exchange.target : exchange.target.slice(0, at);
   const match = runtime.table.matcher.match(exchange.httpMethod, path);

@@ -7,7 +7,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import type { Fields } from "./field-path.ts";
+import { type Fields, hasScalarJson } from "./field-path.ts";
 import {
   isBase64Text,
   isDoubleText,
@@ -129,7 +129,7 @@ function wellKnownParser(desc: DescMessage): TextParser | undefined {
 
 function wrapperParser(desc: DescMessage): TextParser | undefined {
   const value = desc.fields[0];
-  if (!/^google\.protobuf\.\w+Value$/.test(desc.typeName) || value?.scalar === undefined) return undefined;
+  if (!hasScalarJson(desc) || value?.scalar === undefined) return undefined;
   const parse = scalarParser(value.scalar, false);
   return (text) => Object.assign(create(desc), { value: parse(text) });
 }
