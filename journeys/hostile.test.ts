@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { givingBackInputs } from "./hostile/giving-back.ts";
 import { type HostileInput, tally } from "./hostile/input.ts";
 import { orderInputs } from "./hostile/orders.ts";
 import { pageInputs } from "./hostile/pages.ts";
@@ -16,7 +17,7 @@ let before: Records;
 let pids: ReturnType<typeof readPids>;
 let memoryBefore: ReturnType<typeof readMemory>;
 
-const inputs = [...orderInputs, ...refundInputs, ...pageInputs, ...replayInputs];
+const inputs = [...orderInputs, ...refundInputs, ...givingBackInputs, ...pageInputs, ...replayInputs];
 
 beforeAll(async () => {
   scene = await setScene(shop());

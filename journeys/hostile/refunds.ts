@@ -78,5 +78,5 @@ const amounts: HostileInput[] = [
   },
 ];
 
-/** Row 51, and row 46 as far as refunds go. */
+/** Rows 46 and 51, as far as payments go. */
 export const refundInputs: readonly HostileInput[] = [...currencies, ...amounts];

@@ -31,7 +31,11 @@ export interface Scene {
   readonly placed: { readonly key: string; readonly body: object };
   /** Tokens of the buyer's that do not let them order: for reading only, and too old. */
   readonly tokens: { readonly reading: string; readonly expired: string };
+  /** The buyer's order. */
+  readonly orderId: string;
   readonly paymentId: string;
+  /** The stranger's order whose parcel has left. */
+  readonly sentOrderId: string;
   /** The order's payment as the card processor knows it. */
   readonly intent: Intent;
   /** The stranger's order's, of another amount. */
@@ -61,6 +65,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
   const { paymentId } = await readConfirmed(shop, buyer, orderId);
   await buy(shop, stranger, { goods });
   const { orderId: otherId } = await buy(shop, stranger, { goods, quantity: 3 });
+  await shop.dispatch(otherId);
   return {
     shop,
     buyer,
@@ -70,7 +75,9 @@ export async function setScene(shop: Shop): Promise<Scene> {
     dear,
     placed,
     tokens: await makeTokens(shop, buyer),
+    orderId,
     paymentId,
+    sentOrderId: otherId,
     intent: await readIntent(shop, orderId),
     otherIntent: await readIntent(shop, otherId),
   };
