@@ -4,7 +4,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Audience } from "#gen/souk/options/v1/options_pb.ts";
 import { compileRoutes } from "../services/gateway/api-document.ts";
 import { policyOf, servedServices } from "../services/gateway/policy.ts";
@@ -12,6 +12,9 @@ import { apiPages } from "../tools/api-pages.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: documents are walked as they come.
 type Json = any;
+
+// Validators compile large schemas: seconds of work on a machine that is busy with other suites.
+vi.setConfig({ testTimeout: 60_000 });
 
 const made = await apiPages();
 const committed = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
@@ -65,7 +68,7 @@ describe("docs/openapi.json", () => {
       (await new Validator().validate(structuredClone(document))).valid;
     expect(await isValid(openapi)).toBe(true);
     expect(openapi.openapi).toMatch(/^3\.1\./);
-    expect(await isValid({ ...openapi, info: { title: "Souk" } })).toBe(false);
+    expect(await isValid({ openapi: "3.1.0", info: { title: "Souk" }, paths: {} })).toBe(false);
   });
 
   it("has an operation for each route that the gateway compiles, and no other", () => {

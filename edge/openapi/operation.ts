@@ -114,6 +114,12 @@ function streamed(schema: JsonSchema, withEvents: boolean): JsonObject {
   };
 }
 
+/** What a refusal of that status says in a header. */
+const refusalHeaders: Readonly<Record<number, JsonObject>> = {
+  401: { "WWW-Authenticate": { description: "The scheme to come with.", schema: { type: "string" } } },
+  429: { "Retry-After": { description: "Seconds to wait.", schema: { type: "integer" } } },
+};
+
 /** Refusals by status; the example of each reason stands once in the document. */
 function problems(refusals: readonly Refusal[]): JsonObject {
   const byStatus = Map.groupBy(refusals, statusOf);
@@ -123,6 +129,7 @@ function problems(refusals: readonly Refusal[]): JsonObject {
       String(status),
       {
         description: `${STATUS_CODES[status] ?? "Refused"}.\n\n${reasons.map(lineOf).join("\n")}`,
+        ...(refusalHeaders[status] && { headers: refusalHeaders[status] }),
         content: {
           "application/problem+json": {
             schema: { $ref: `#/components/schemas/${problemSchemaName}` },

@@ -40,6 +40,9 @@ test.each([
   [["*.shop.example"], "a.b.shop.example:80", true],
   [["*.shop.example"], "shop.example", false],
   [["*.shop.example"], "evilshop.example", false],
+  [["*.shop.example"], "api.shop.example.evil.test", false],
+  [["*.shop.example:8443"], "api.shop.example:8443", true],
+  [["*.shop.example:8443"], "api.shop.example", false],
   [["[2001:db8::1]"], "[2001:db8::1]:8080", true],
 ])("where %o are served, %o is: %s", (entries, authority, served) => {
   expect(hostMatcher(entries)(authority)).toBe(served);

@@ -59,6 +59,7 @@ export function createDocuments(routes: () => readonly Route[]): (path: string) 
       () => made(json, JSON.stringify(describeApi(routes())), { "cache-control": "no-cache" }),
     ],
     [referencePath, () => made("text/html; charset=utf-8", page, pageHeaders)],
+    [`${referencePath}/`, () => made("text/html; charset=utf-8", page, pageHeaders)],
     [`${referencePath}/start.js`, () => made(script, startScript, assetHeaders)],
     [`${referencePath}/swagger-ui-bundle.js`, () => packaged(script, "swagger-ui-bundle.js")],
     [`${referencePath}/swagger-ui.css`, () => packaged("text/css; charset=utf-8", "swagger-ui.css")],

@@ -306,6 +306,7 @@ describe("the reference", () => {
   });
 
   test("is a page that takes everything from here, and runs nothing that is no file", async () => {
+    expect((await load("/docs/")).status).toBe(200);
     const { status, headers, text } = await load("/docs");
     expect([status, headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
     const policy = headers.get("content-security-policy") ?? "";
