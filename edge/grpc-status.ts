@@ -25,7 +25,9 @@ export function readStatus(headers: IncomingHttpHeaders): GrpcStatus | undefined
 const ok: GrpcStatus = { code: Code.OK, message: "", details: undefined };
 
 /** The status of an answer that ended without one. */
-export function statusWithout(httpStatus: number | undefined): GrpcStatus {
+export function statusWithout(httpStatus: number | undefined, contentType?: string): GrpcStatus {
+  if (httpStatus === 200 && contentType?.startsWith("application/grpc") === false)
+    return { code: Code.UNKNOWN, message: "the backend's answer is not gRPC", details: undefined };
   if (httpStatus === undefined || httpStatus === 200) {
     return { code: Code.INTERNAL, message: "the backend's answer has no status", details: undefined };
   }

@@ -18,6 +18,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTT
 
 const maxAttempts = 2;
 const retryDelayMs = 25;
+const deadlineSlackMs = 20;
 // Who is turned away for the backend's load comes back when some of it is done.
 const shedRetryMs = 1_000;
 // What a caller has streamed is kept this far, so that a call the backend never saw can be sent again.
@@ -159,6 +160,10 @@ export class UpstreamCall implements Call {
 
   #onData(attempt: Attempt, chunk: Buffer): void {
     if (this.#ended || attempt.httpStatus !== 200) return;
+    if (attempt.status !== undefined) {
+      this.#abandon("malformed", "the backend's answer goes on after its status");
+      return;
+    }
     const fault = attempt.reader.read(chunk, (message) => {
       if (!this.#ended) this.#listener.onMessage(message);
     });
@@ -184,7 +189,7 @@ export class UpstreamCall implements Call {
       attempt.session.connected &&
       attempt.stream.readableEnded
     ) {
-      this.#onStatus(attempt, statusWithout(attempt.httpStatus));
+      this.#onStatus(attempt, statusWithout(attempt.httpStatus, attempt.headers["content-type"]));
     } else this.#onReset(attempt);
   }
 
@@ -222,7 +227,10 @@ export class UpstreamCall implements Call {
 
   #onReset(attempt: Attempt): void {
     const code = attempt.stream.rstCode;
-    if (code === NGHTTP2_ENHANCE_YOUR_CALM) this.#finish(reset(Code.RESOURCE_EXHAUSTED, code));
+    // A backend may notice a moment earlier that the time is over, and reset the stream for it.
+    if (performance.now() + deadlineSlackMs >= this.#deadlineMs)
+      this.#finish(failed("deadline", "the deadline has passed"));
+    else if (code === NGHTTP2_ENHANCE_YOUR_CALM) this.#finish(reset(Code.RESOURCE_EXHAUSTED, code));
     else if (code === NGHTTP2_INADEQUATE_SECURITY) this.#finish(reset(Code.PERMISSION_DENIED, code));
     else {
       const unseen =

@@ -13,10 +13,13 @@ import { file_connectrpc_conformance_v1_service } from "#gen/connectrpc/conforma
 import { createEdge } from "../edge.ts";
 import type { ListenerTls } from "../options.ts";
 import { maxTimeoutMs, startConformanceBackend } from "./backend.ts";
+import { readSized, writeSized } from "./sized.ts";
 
 const backendMaxBytes = 64 * 1024 * 1024;
 
-const request = fromBinary(ServerCompatRequestSchema, await readSized());
+const [asked] = await Array.fromAsync(firstOf(readSized(process.stdin)));
+if (asked === undefined) throw new Error("the suite sent no request");
+const request = fromBinary(ServerCompatRequestSchema, asked);
 const backend = await startConformanceBackend(backendMaxBytes);
 const edge = createEdge({
   registry: [file_connectrpc_conformance_v1_service],
@@ -44,21 +47,11 @@ process.once("SIGTERM", () => {
   void edge.close().then(() => backend.close());
 });
 
-async function readSized(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) {
-    chunks.push(chunk as Buffer);
-    const bytes = Buffer.concat(chunks);
-    if (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0))
-      return bytes.subarray(4, 4 + bytes.readUInt32BE(0));
+async function* firstOf<T>(all: AsyncIterable<T>): AsyncGenerator<T> {
+  for await (const one of all) {
+    yield one;
+    return;
   }
-  throw new Error("the suite sent no request");
-}
-
-function writeSized(bytes: Uint8Array): void {
-  const size = Buffer.alloc(4);
-  size.writeUInt32BE(bytes.length);
-  process.stdout.write(Buffer.concat([size, bytes]));
 }
 
 function tlsOf({ useTls, serverCreds, clientTlsCert }: ServerCompatRequest): ListenerTls | undefined {
