@@ -63,6 +63,19 @@ test("metadata that is not listed does not become headers", async () => {
   expect((await sendRaw(dropping.port, { target: "/v1/call" })).headers).not.toHaveProperty("x-secret");
 });
 
+test.each([
+  ["9000", 9_000],
+  ["99999999", 30_000],
+])("X7: who asks for %s ms has at most %i", async (asked, mostMs) => {
+  const answer = await sendRaw(dropping.port, {
+    target: "/v1/call",
+    headers: { "connect-timeout-ms": asked },
+  });
+  const { timeoutMs } = answer.json();
+  expect(timeoutMs).toBeLessThanOrEqual(mostMs);
+  expect(timeoutMs).toBeGreaterThan(0);
+});
+
 test("every rule has a case, and there are hundreds", () => {
   const named = new Set([...cases, ...startUp].map(([rule]) => rule));
   const rules = Object.entries(lastOf).flatMap(([letter, last]) =>
