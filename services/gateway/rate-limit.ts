@@ -17,6 +17,8 @@ export interface RateLimitOptions {
   readonly redisUrl: string;
   readonly rates: Readonly<Record<RateRule, Rate>>;
   readonly log: Logger;
+  /** How long Redis may take to answer before this replica counts for itself, default 100: callers wait meanwhile. */
+  readonly patienceMs?: number;
 }
 
 /** How a caller stands after a request. */
@@ -189,10 +191,10 @@ function remember<T>(map: Map<string, T>, key: string, value: T) {
   map.set(key, value);
 }
 
-function connect({ redisUrl, log }: RateLimitOptions) {
+function connect({ redisUrl, log, patienceMs = 100 }: RateLimitOptions) {
   const redis = new Redis(redisUrl, {
     enableOfflineQueue: false,
-    commandTimeout: 100,
+    commandTimeout: patienceMs,
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt) => Math.min(1_000, 50 * attempt),
   });
