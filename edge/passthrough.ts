@@ -23,13 +23,8 @@ const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
   const procedure = runtime.table.procedures.get(exchange.target);
   if (procedure === undefined) {
-    const error = new EdgeError({
-      code: Code.UNIMPLEMENTED,
-      reason: "ROUTE_NOT_FOUND",
-      message: "there is no such method",
-      plain: true,
-    });
-    new Passthrough(runtime, exchange, stream, undefined).refuse(error);
+    const unknown = { reason: "ROUTE_NOT_FOUND", message: "there is no such method", plain: true };
+    refusePassthrough(runtime, exchange, stream, new EdgeError({ code: Code.UNIMPLEMENTED, ...unknown }));
     return;
   }
   new Passthrough(runtime, exchange, stream, procedure).start(procedure);
@@ -183,9 +178,9 @@ class Passthrough {
   #connect(backend: Upstream, headers: readonly string[], chunks: readonly Buffer[]): void {
     const opened = backend.stream(headers);
     if (typeof opened === "string") {
-      const retryAfterMs = backend.health.restsMs;
+      const { restsMs } = backend.health;
       const outcome = failed(opened, "no connection to the backend");
-      this.refuse(errorOfOutcome(retryAfterMs > 0 ? { ...outcome, retryAfterMs } : outcome));
+      this.refuse(errorOfOutcome({ ...outcome, ...(restsMs > 0 && { retryAfterMs: restsMs }) }));
       return;
     }
     this.#upstream = opened.stream;
@@ -230,6 +225,8 @@ class Passthrough {
       this.#trailers = trailers;
     });
     upstream.on("error", () => undefined);
+    // A backend may be done before its caller has sent all: its stream closes only when both are.
+    upstream.on("end", () => this.#trailers !== undefined && this.#onUpstreamClose());
     upstream.on("close", () => this.#onUpstreamClose());
   }
 
@@ -276,14 +273,15 @@ class Passthrough {
     }
     this.#finish(this.#trailers);
     this.#stream.end();
+    this.#upstream?.close(NGHTTP2_NO_ERROR);
+    discardRest(this.#stream);
   }
 
   #finish(trailers: IncomingHttpHeaders): void {
     this.#over = true;
     clearTimeout(this.#timer);
     const code = Number(trailers["grpc-status"]);
-    if (code === Code.UNAVAILABLE) this.#health?.failed();
-    else this.#health?.succeeded();
+    this.#health?.[code === Code.UNAVAILABLE ? "failed" : "succeeded"]();
     this.#exchange.settle(200, code);
   }
 

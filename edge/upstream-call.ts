@@ -270,6 +270,8 @@ export class UpstreamCall implements Call {
     this.#ended = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
+    // A backend may be done before its caller has sent all; its stream would stay half open.
+    if (!this.#complete) this.#attempt?.stream.close(NGHTTP2_CANCEL);
     this.#listener.onEnd(outcome);
   }
 }

@@ -198,6 +198,7 @@ function bidiStream(call: grpc.ServerDuplexStream<BidiStreamRequest, Message>): 
   let definition: StreamResponseDefinition | undefined;
   let fullDuplex = false;
   let sent = 0;
+  let over = false;
   let unseen: Any[] = [];
   let turn: Promise<void> = Promise.resolve();
   const wrap = (init: object) => create(BidiStreamResponseSchema, init);
@@ -209,6 +210,10 @@ function bidiStream(call: grpc.ServerDuplexStream<BidiStreamRequest, Message>): 
       sent === 0 ? requestInfo(call, requests) : create(ConformancePayload_RequestInfoSchema, { requests });
     call.write(wrap({ payload: { data: definition?.responseData[sent++], requestInfo: info } }));
   };
+  const finish = (): Promise<void> => {
+    over = true;
+    return writeAll(call, definition, requestInfo(call, unseen), wrap, sent);
+  };
   call.on("data", (request: BidiStreamRequest) => {
     unseen.push(anyPack(BidiStreamRequestSchema, request));
     turn = turn.then(async () => {
@@ -217,10 +222,13 @@ function bidiStream(call: grpc.ServerDuplexStream<BidiStreamRequest, Message>): 
         fullDuplex = request.fullDuplex;
         if (definition && fullDuplex) call.sendMetadata(metadataOf(definition.responseHeaders));
       }
-      if (fullDuplex && sent < (definition?.responseData.length ?? 0)) await answerOne();
+      if (!fullDuplex || over) return;
+      if (sent < (definition?.responseData.length ?? 0)) await answerOne();
+      // A request that nothing is left to answer ends the call, without waiting for the caller's end.
+      else await finish();
     });
   });
   call.on("end", () => {
-    turn = turn.then(() => writeAll(call, definition, requestInfo(call, unseen), wrap, sent));
+    turn = turn.then(() => (over ? undefined : finish()));
   });
 }

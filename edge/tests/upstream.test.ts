@@ -239,6 +239,27 @@ test("a backend that fails again and again is left alone, asked now and then, an
   );
 });
 
+test.each(["application/grpc", "application/connect+proto"])(
+  "a backend that is done before its caller has sent all ends the call (%s)",
+  async (contentType) => {
+    const closed: unknown[] = [];
+    await behave((stream) => {
+      stream.on("close", () => closed.push(stream.id));
+      respond(stream, Buffer.alloc(0), { "grpc-status": "5" });
+    });
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    const path = "/edge.testing.v1.LibraryService/Chat";
+    const stream = session.request({ ":method": "POST", ":path": path, "content-type": contentType });
+    stream
+      .on("error", () => undefined)
+      .resume()
+      .write(frame(book));
+    await new Promise((resolve) => stream.once("end", resolve));
+    await expect.poll(() => closed.length).toBe(1);
+    session.destroy();
+  },
+);
+
 test("details of google.rpc.Status are lifted into the problem", async () => {
   const { encodeStatusDetails } = await import("#edge/status-details.ts");
   const { EdgeError } = await import("#edge/edge-error.ts");
