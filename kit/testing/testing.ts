@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { DescService } from "@bufbuild/protobuf";
 import { type LogLevel, processEnv, type ServiceConfig } from "#kit/config/config.ts";
+import { forgetAnswers } from "#kit/idempotency/forget.ts";
 import { createDatabase, type Database } from "#kit/postgres/postgres.ts";
 import { type Client, createClient } from "#kit/rpc/client.ts";
 import { type RunningService, type ServiceDefinition, startService } from "#kit/service/service.ts";
@@ -51,6 +52,8 @@ export interface TestService {
   client<S extends DescService>(descriptor: S, caller: TestPerson | { readonly service: string }): Client<S>;
   /** Shifts the service's `souk_now()` for good, by milliseconds. */
   shiftClock(ms: number): Promise<void>;
+  /** Lets 25 hours pass for the service, by when it has forgotten what it answered. */
+  passADay(): Promise<void>;
   /** Stops the service; its database stays for `database` of another start. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -147,6 +150,10 @@ function toTestService({ service, db, database, prefix, shared }: Started): Test
       return client;
     },
     shiftClock: (ms) => database.shiftClock(ms),
+    async passADay() {
+      await database.shiftClock(25 * 60 * 60_000);
+      await forgetAnswers(db, AbortSignal.timeout(10_000));
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };

@@ -159,7 +159,7 @@ describe("a reservation that arrives after its release", () => {
 
   test("is refused 25 hours later too, and releasing it once more returns nothing", async () => {
     const named = await released("LATE-2");
-    await shop.passADay();
+    await shop.service.passADay();
     await isRefused("LATE-2", named);
     expect((await shop.release(named.orderId, named.key)).reservation).toBeUndefined();
   });
@@ -170,7 +170,7 @@ test("a reservation that is repeated 25 hours after its release sets nothing asi
   const named = { orderId: newId("order"), key: newId("key") };
   await shop.reserve({ "OLD-1": 1 }, named);
   await shop.release(named.orderId, named.key);
-  await shop.passADay();
+  await shop.service.passADay();
   await expect(shop.reserve({ "OLD-1": 1 }, named)).rejects.toEqual(reason("ORDER_ALREADY_RESERVED"));
   expect(await shop.stockOf("OLD-1")).toEqual({ onHand: 10, reserved: 0, available: 10 });
 });

@@ -51,7 +51,6 @@ export async function openShop(options: TestOptions = {}) {
     stockOf: (sku: string) => readStock(clerk, sku),
     eventsOf: (subject: string) => eventTypes(service, subject),
     hasApplied: (eventId: string) => hasApplied(service, eventId),
-    passADay: () => passADay(service),
     async close() {
       await foreign.close();
       await service.stop();
@@ -110,12 +109,4 @@ const selectApplied = statement("test-select-applied", "select from kit.inbox wh
 /** Whether an event is done with, so that it is not offered again. */
 async function hasApplied({ db }: TestService, eventId: string) {
   return (await db.query(selectApplied, [eventId])).length > 0;
-}
-
-const forgetAnswers = statement("test-forget-answers", "delete from kit.idempotency");
-
-/** Lets 25 hours pass: the remembered answers are forgotten by then. */
-async function passADay({ db, shiftClock }: TestService) {
-  await shiftClock(25 * 60 * 60_000);
-  await db.query(forgetAnswers);
 }

@@ -36,7 +36,7 @@ test("an adjustment that is repeated 25 hours later counts once, and its key sta
   const key = newId("key");
   await adjust("KEY-2", 7, MovementReason.RECEIVED, key);
   await adjust("KEY-2", -1, MovementReason.DAMAGED);
-  await shop.passADay();
+  await shop.service.passADay();
   const { stock } = await adjust("KEY-2", 7, MovementReason.RECEIVED, key);
   expect(stock).toMatchObject({ sku: "KEY-2", onHand: 6 });
   for (const [sku, quantity, why] of [

@@ -7,7 +7,6 @@ import {
   aWish,
   buy,
   type Customer,
-  passADay,
   place,
   publishedOf,
   read,
@@ -157,7 +156,7 @@ describe("a confirmed order that is cancelled", () => {
       expect([OrderStatus.CANCELLING, OrderStatus.CANCELLED]).toContain(status);
     await ended(customer, orderId, OrderStatus.CANCELLED);
     expect((await cancel(customer, orderId)).status).toBe(OrderStatus.CANCELLED);
-    await passADay(service);
+    await service.passADay();
     expect((await cancel(customer, orderId, key)).status).toBe(OrderStatus.CANCELLED);
     expect((await outsideDid(orderId)).processor).toEqual(["authorized", "captured", "refunded"]);
     expect(await stockOf(goods)).toEqual({ onHand: 5, reserved: 0 });

@@ -198,11 +198,3 @@ export function plain<T>(value: T): T {
   const fields = Object.entries(value).filter(([name]) => !name.startsWith("$"));
   return Object.fromEntries(fields.map(([name, field]) => [name, plain(field)])) as T;
 }
-
-const forgetAnswers = statement("test-forget-answers", "delete from kit.idempotency");
-
-/** Lets 25 hours pass for orders: what it answered is forgotten by then. */
-export async function passADay({ db, shiftClock }: TestService): Promise<void> {
-  await shiftClock(25 * 60 * 60_000);
-  await db.query(forgetAnswers);
-}

@@ -8,7 +8,6 @@ import {
   aWish,
   buy,
   type Customer,
-  passADay,
   publishedOf,
   read,
   startOrders,
@@ -147,7 +146,7 @@ describe("a return", () => {
     const [first, second] = await Promise.all([again(), again()]);
     expect(first).toEqual(second);
     await settled(order);
-    await passADay(service);
+    await service.passADay();
     expect((await again()).return).toEqual({ ...first.return, status: RefundStatus.COMPLETED });
     const others = [
       giveBack(order, order.customer, 2, { key }),
@@ -205,7 +204,7 @@ describe("a refund without a return", () => {
     const key = freshKey();
     const first = await payBack(order, 100n, { key });
     await settled(order);
-    await passADay(service);
+    await service.passADay();
     const late = await payBack(order, 100n, { key });
     expect(late.refund).toEqual({ ...first.refund, status: RefundStatus.COMPLETED });
     const others = [payBack(order, 101n, { key }), payBack(another, 100n, { key })];

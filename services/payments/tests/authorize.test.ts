@@ -2,15 +2,7 @@ import Stripe from "stripe";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PaymentStatus } from "#gen/souk/payments/v1/payments_pb.ts";
 import { statement } from "#kit/postgres/postgres.ts";
-import {
-  aCheckout,
-  authorized,
-  eventsOf,
-  type Harness,
-  passHours,
-  processorDid,
-  startPayments,
-} from "./harness.ts";
+import { aCheckout, authorized, eventsOf, type Harness, processorDid, startPayments } from "./harness.ts";
 import { apiKey } from "./sandbox.ts";
 
 let payments: Harness;
@@ -142,7 +134,7 @@ describe("25 hours later, when answers are forgotten", () => {
     const [good, bad] = [aCheckout(), aCheckout({ paymentMethod: "pm_card_chargeDeclined" })];
     const first = await authorized(payments, good);
     await expect(authorized(payments, bad)).rejects.toMatchObject({ reason: "CARD_DECLINED" });
-    await passHours(payments, 25);
+    await payments.service.passADay();
     expect(await authorized(payments, good)).toBe(first);
     await expect(authorized(payments, bad)).rejects.toMatchObject({ reason: "CARD_DECLINED" });
     expect(await processorDid(payments, good)).toHaveLength(1);
@@ -167,14 +159,14 @@ describe("25 hours later, when answers are forgotten", () => {
       payment_method: "pm_card_visa",
       metadata: { command: checkout.keys.authorize, order_id: orderId },
     });
-    await passHours(payments, 25);
+    await payments.service.passADay();
     expect(await authorized(payments, checkout)).toMatch(/^payment_/);
     expect(await processorDid(payments, checkout)).toEqual([`authorized ${amount.amountMinor}`]);
   });
 
   test("a charge that never arrived is made", async () => {
     const checkout = await unansweredCheckout();
-    await passHours(payments, 25);
+    await payments.service.passADay();
     expect(await authorized(payments, checkout)).toMatch(/^payment_/);
     expect(await processorDid(payments, checkout)).toHaveLength(1);
   });

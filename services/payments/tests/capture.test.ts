@@ -8,7 +8,6 @@ import {
   captured,
   eventsOf,
   type Harness,
-  passHours,
   processorDid,
   startPayments,
 } from "./harness.ts";
@@ -57,7 +56,7 @@ test("capturing twice, under one key or two, now or 25 hours later, is one captu
     payments.orders.capturePayment({ paymentId }, { idempotencyKey });
   await capture(checkout.keys.capture);
   expect((await capture(`${newId("saga")}:capture`)).payment?.status).toBe(PaymentStatus.CAPTURED);
-  await passHours(payments, 25);
+  await payments.service.passADay();
   await capture(checkout.keys.capture);
   expect(await processorDid(payments, checkout)).toHaveLength(2);
   expect((await balances(paymentId)).entries).toHaveLength(4);

@@ -1,7 +1,6 @@
 import { randomInt } from "node:crypto";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
-import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import { announcedInOrder } from "#kit/testing/announced.ts";
 import { startForTest, type TestService } from "#kit/testing/testing.ts";
@@ -103,12 +102,4 @@ export async function processorDid(
 /** Names of the events announced about a payment, oldest first. */
 export async function eventsOf({ service }: Harness, paymentId: string): Promise<string[]> {
   return await announcedInOrder(service.db, paymentId);
-}
-
-const forget = statement("test-forget-answers", "delete from kit.idempotency");
-
-/** Lets time pass: the remembered answers of finished commands are purged, as they are after 24 hours. */
-export async function passHours({ service }: Harness, hours: number): Promise<void> {
-  await service.shiftClock(hours * 60 * 60 * 1000);
-  await service.db.query(forget);
 }

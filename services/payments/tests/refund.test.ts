@@ -13,7 +13,6 @@ import {
   captured,
   eventsOf,
   type Harness,
-  passHours,
   processorDid,
   startPayments,
 } from "./harness.ts";
@@ -74,7 +73,7 @@ test("a repeated refund pays back once, now and 25 hours later", async () => {
   const key = aKey();
   await Promise.allSettled(Array.from({ length: 5 }, () => refund(paymentId, 400n, key)));
   expect((await refund(paymentId, 400n, key)).payment?.refunded).toMatchObject(eur(400n));
-  await passHours(payments, 25);
+  await payments.service.passADay();
   expect((await refund(paymentId, 400n, key)).payment?.refunded).toMatchObject(eur(400n));
   expect((await processorDid(payments, checkout)).filter((line) => line.startsWith("refunded"))).toEqual([
     "refunded 400",

@@ -10,7 +10,6 @@ import {
   captured,
   eventsOf,
   type Harness,
-  passHours,
   processorDid,
   startPayments,
 } from "./harness.ts";
@@ -62,7 +61,7 @@ describe("a void that comes before its authorization", () => {
   test("refuses it 25 hours later too", async () => {
     const checkout = aCheckout();
     await voidOf(checkout);
-    await passHours(payments, 25);
+    await payments.service.passADay();
     await expect(authorized(payments, checkout)).rejects.toMatchObject({ reason: "COMMAND_CANCELLED" });
     expect(await processorDid(payments, checkout)).toEqual([]);
     expect((await voidOf(checkout)).payment).toBeUndefined();

@@ -8,7 +8,6 @@ import {
   carrierDid,
   eventsOf,
   type Harness,
-  passADay,
   rowOf,
   startShipping,
 } from "./harness.ts";
@@ -59,7 +58,7 @@ describe("a repeated booking", () => {
     const checkout = aCheckout();
     const first = await booked(shipping, checkout);
     expect(await booked(shipping, checkout)).toEqual(first);
-    await passADay(shipping);
+    await shipping.service.passADay();
     expect((await booked(shipping, checkout)).shipmentId).toBe(first.shipmentId);
     expect(await carrierDid(shipping, checkout)).toEqual(["booked"]);
     expect(await eventsOf(shipping, first.shipmentId)).toEqual(["ShipmentBooked"]);
@@ -82,7 +81,7 @@ describe("a repeated booking", () => {
     await booked(shipping, checkout);
     const other = { ...checkout, request: { ...checkout.request, pieces: 4 } };
     await expect(booked(shipping, other)).rejects.toMatchObject({ reason: "IDEMPOTENCY_KEY_REUSED" });
-    await passADay(shipping);
+    await shipping.service.passADay();
     await expect(booked(shipping, other)).rejects.toMatchObject({ reason: "IDEMPOTENCY_KEY_REUSED" });
   });
 

@@ -10,7 +10,6 @@ import {
   carrierDid,
   eventsOf,
   type Harness,
-  passADay,
   rowOf,
   startShipping,
 } from "./harness.ts";
@@ -61,7 +60,7 @@ describe("a cancellation that comes before its booking", () => {
   test("refuses it 25 hours later too", async () => {
     const checkout = aCheckout();
     await cancel(checkout);
-    await passADay(shipping);
+    await shipping.service.passADay();
     await expect(booked(shipping, checkout)).rejects.toMatchObject({ reason: "COMMAND_CANCELLED" });
     expect(await carrierDid(shipping, checkout)).toEqual([]);
   });

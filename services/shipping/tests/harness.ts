@@ -117,11 +117,3 @@ export async function rowOf({ service }: Harness, { keys }: Checkout) {
   }>(selectRow, [keys.book]);
   return row;
 }
-
-const forget = statement("test-forget-answers", "delete from kit.idempotency");
-
-/** Lets 25 hours pass: the remembered answers of finished commands are purged by then. */
-export async function passADay({ service }: Harness): Promise<void> {
-  await service.shiftClock(25 * 60 * 60 * 1000);
-  await service.db.query(forget);
-}
