@@ -81,8 +81,10 @@ export class AnswerWriter {
   #field(field: AnswerField, tag: number, end: number): void {
     const { value } = field;
     this.#out.words(field.name);
-    if (value.kind === Kind.MAP) this.#map(field, end);
-    else if (field.list) this.#list(field, tag, end);
+    if (value.kind === Kind.MAP) {
+      if (tag !== field.tag) throw unusual;
+      this.#map(field, end);
+    } else if (field.list) this.#list(field, tag, end);
     else {
       if ((tag & 7) !== value.wireType) throw unusual;
       if (field.hidesZero && this.#isZero(value)) throw unusual;

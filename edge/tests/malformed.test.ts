@@ -1,6 +1,7 @@
 import net from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { fuzzing } from "./fuzzing.ts";
 import { sendRaw } from "./raw-http.ts";
 import { eventually, startTestEdge, type TestEdge } from "./test-edge.ts";
 import { answers } from "./transcoding/answers.ts";
@@ -86,7 +87,7 @@ test("no target is a server error", async () => {
       const answer = await sendRaw(shop.port, { method, target });
       expect([200, 204, 400, 404, 405]).toContain(answer.status);
     }),
-    { numRuns: 400 },
+    fuzzing(400),
   );
 });
 
@@ -105,7 +106,7 @@ test("no body is a server error", async () => {
         expect([200, 400]).toContain(answer.status);
       },
     ),
-    { numRuns: 400 },
+    fuzzing(400),
   );
 });
 
@@ -175,7 +176,7 @@ test("no request with a few wrong bytes is a server error", async () => {
     fc.asyncProperty(together(broken, 16), async (requests) => {
       expect((await Promise.all(requests.map(statusesOf))).flat().filter(blamesTheServer)).toEqual([]);
     }),
-    { numRuns: 40 },
+    fuzzing(40),
   );
 }, 60_000);
 
@@ -184,7 +185,7 @@ test("no bytes at all are a server error", async () => {
     fc.asyncProperty(together(noise, 20), async (requests) => {
       expect((await Promise.all(requests.map(statusesOf))).flat().filter(blamesTheServer)).toEqual([]);
     }),
-    { numRuns: 10 },
+    fuzzing(10),
   );
 }, 60_000);
 
@@ -204,7 +205,7 @@ test("no caller's stream is a server error, however it is cut", async () => {
         expect(statuses.filter((status) => ![200, 400].includes(status))).toEqual([]);
       },
     ),
-    { numRuns: 150 },
+    fuzzing(150),
   );
 }, 60_000);
 
@@ -218,7 +219,7 @@ test("no frames of a WebSocket take the edge down", async () => {
       const statuses = (await Promise.all(requests.map(statusesOf))).flat();
       expect(statuses.filter((status) => status !== 101)).toEqual([]);
     }),
-    { numRuns: 5 },
+    fuzzing(5),
   );
   await eventually(() => shop.streams.size === 0);
 }, 60_000);

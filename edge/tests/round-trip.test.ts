@@ -10,6 +10,7 @@ import * as grpc from "@grpc/grpc-js";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EverySchema, file_edge_testing_v1_kinds } from "#gen/edge/testing/v1/kinds_pb.ts";
+import { fuzzing } from "./fuzzing.ts";
 import { hasText, type JsonObject, messages, valuesOf } from "./random-message.ts";
 import { type RawRequest, sendRaw } from "./raw-http.ts";
 import { edgeWith } from "./transcoding/start-up.ts";
@@ -220,6 +221,6 @@ test("any message over any route comes to the backend, and back, as protobuf-es 
         await edge.close();
       }
     }),
-    { numRuns: 150 },
+    fuzzing(150),
   );
 }, 60_000);
