@@ -1,19 +1,19 @@
 import type { IncomingMessage } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
-import { type Response, sendProblem } from "./answer.ts";
-import { applyCors } from "./cors.ts";
 import { EdgeError, toEdgeError } from "./edge-error.ts";
 import { Exchange } from "./exchange.ts";
-import { Code } from "./grpc-code.ts";
-import type { Handlers } from "./handlers.ts";
+import { Code } from "./grpc/grpc-code.ts";
+import { refusePassthrough, servePassthrough } from "./grpc/passthrough.ts";
 import type { Protocol } from "./options.ts";
-import { refusePassthrough, servePassthrough } from "./passthrough.ts";
-import { serveRest } from "./rest.ts";
-import type { Request } from "./rest-context.ts";
+import { type Response, sendProblem } from "./rest/answer.ts";
+import { applyCors } from "./rest/cors.ts";
+import { serveRest } from "./rest/rest.ts";
+import type { Request } from "./rest/rest-context.ts";
+import { createSocketServer, type SocketServer } from "./rest/web-socket.ts";
 import { createRpcServer, type RpcServer } from "./rpc/rpc.ts";
 import type { Runtime } from "./runtime.ts";
-import { createSocketServer, type SocketServer } from "./web-socket.ts";
+import type { Handlers } from "./server/handlers.ts";
 
 /** Sorts requests by protocol: plain gRPC passes through, other RPC protocols are translated, the rest is REST. */
 export function createDispatcher(runtime: Runtime): Handlers {

@@ -1,4 +1,4 @@
-import { Code, isInternalCode } from "./grpc-code.ts";
+import { Code, isInternalCode } from "./grpc/grpc-code.ts";
 
 /** One refused member of a request. */
 export interface Violation {

@@ -5,11 +5,9 @@ import {
   type DescService,
   type Registry,
 } from "@bufbuild/protobuf";
-import { resolveBackend } from "./backend-choice.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { EdgeError, type EdgeErrorInit } from "./edge-error.ts";
 import { defaultLimits } from "./limits.ts";
-import { type Listener, startListener } from "./listener.ts";
 import { createHeaderFilter } from "./metadata.ts";
 import type {
   Backend,
@@ -20,10 +18,12 @@ import type {
   ResolvedPolicy,
   Route,
 } from "./options.ts";
-import { compileRouteTable, type Procedure } from "./route-table.ts";
+import { compileRouteTable, type Procedure } from "./routing/route-table.ts";
+import { createTypeRegistry } from "./routing/type-registry.ts";
 import type { Runtime } from "./runtime.ts";
-import { createTypeRegistry } from "./type-registry.ts";
-import { Upstream } from "./upstream.ts";
+import { type Listener, startListener } from "./server/listener.ts";
+import { resolveBackend } from "./upstream/backend-choice.ts";
+import { Upstream } from "./upstream/upstream.ts";
 
 export type { EdgeError, EdgeErrorInit, Violation } from "./edge-error.ts";
 export type {

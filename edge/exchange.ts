@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { EdgeError } from "./edge-error.ts";
 import type { EdgeCall, EdgeOptions, EdgeRequest, Protocol, ResolvedPolicy, Route } from "./options.ts";
-import type { Procedure } from "./route-table.ts";
+import type { Procedure } from "./routing/route-table.ts";
 
 /** Where a request came from and what it asks. */
 export interface ExchangeInit {

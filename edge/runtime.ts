@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Exchange } from "./exchange.ts";
-import type { JsonReading } from "./json-settle.ts";
+import type { JsonReading } from "./json/json-settle.ts";
 import { type HeaderFilter, metadataFrom } from "./metadata.ts";
 import type { EdgeLimits, EdgeOptions } from "./options.ts";
-import type { RouteTable } from "./route-table.ts";
+import type { RouteTable } from "./routing/route-table.ts";
 
 /** What every request handler of one edge shares. */
 export interface Runtime {

@@ -3,7 +3,7 @@
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { type DescEnum, getOption, hasOption } from "@bufbuild/protobuf";
-import { codeName, httpStatusOf } from "#edge/grpc-code.ts";
+import { codeName, httpStatusOf } from "#edge/grpc/grpc-code.ts";
 import { reason as reasonOption } from "#gen/souk/options/v1/options_pb.ts";
 
 const root = new URL("..", import.meta.url);

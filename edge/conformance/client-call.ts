@@ -19,9 +19,9 @@ import {
   UnaryResponseSchema,
 } from "#gen/connectrpc/conformance/v1/service_pb.ts";
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
-import { type Call, failed, type Outcome } from "../call.ts";
-import { Code } from "../grpc-code.ts";
-import type { Upstream } from "../upstream.ts";
+import { Code } from "../grpc/grpc-code.ts";
+import { type Call, failed, type Outcome } from "../upstream/call.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { maxTimeoutMs } from "./backend.ts";
 
 /** One call of the suite, and what became of it. */

@@ -7,7 +7,7 @@ import {
   ClientCompatRequestSchema,
   ClientCompatResponseSchema,
 } from "#gen/connectrpc/conformance/v1/client_compat_pb.ts";
-import { Upstream } from "../upstream.ts";
+import { Upstream } from "../upstream/upstream.ts";
 import { ConformanceCall } from "./client-call.ts";
 import { readSized, writeSized } from "./sized.ts";
 

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import type { DescField, JsonObject } from "@bufbuild/protobuf";
-import { codeName, httpStatusOf } from "../grpc-code.ts";
+import { codeName, httpStatusOf } from "../grpc/grpc-code.ts";
 import type { Route } from "../options.ts";
-import { isHttpBody } from "../response-message.ts";
+import { isHttpBody } from "../rest/response-message.ts";
 import { exampleOf, fieldExample } from "./example.ts";
 import type { JsonSchema } from "./json-schema.ts";
 import type { MethodFacts, OpenApiOptions, Refusal } from "./options.ts";

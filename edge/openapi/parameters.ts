@@ -1,7 +1,7 @@
 import type { DescField, DescMessage, JsonObject } from "@bufbuild/protobuf";
-import { hasScalarJson, isWellKnown } from "../field-path.ts";
 import type { Route } from "../options.ts";
-import { parseTemplate, type Template, type Variable } from "../template.ts";
+import { hasScalarJson, isWellKnown } from "../routing/field-path.ts";
+import { parseTemplate, type Template, type Variable } from "../routing/template.ts";
 import { isRequired } from "./constraints.ts";
 import { type ExampleOf, fieldExample } from "./example.ts";
 import type { Schemas } from "./schema.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { DescService, FileRegistry } from "@bufbuild/protobuf";
 import { createEdge, type Edge } from "../edge.ts";
 import type { BackendTls, ListenerTls } from "../options.ts";
-import { Upstream } from "../upstream.ts";
+import { Upstream } from "../upstream/upstream.ts";
 import { createAccessLog } from "./access-log.ts";
 import { readDescriptors } from "./descriptors.ts";
 import { type BackendFlag, type EdgeFlags, FlagError } from "./flags.ts";

@@ -6,9 +6,9 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from "#gen/grpc/reflection/v1/reflection_pb.ts";
-import type { Outcome } from "../call.ts";
-import { Code, codeName } from "../grpc-code.ts";
-import type { Upstream } from "../upstream.ts";
+import { Code, codeName } from "../grpc/grpc-code.ts";
+import type { Outcome } from "../upstream/call.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { isWellKnown, linkFiles } from "./descriptors.ts";
 
 const askTimeoutMs = 5_000;

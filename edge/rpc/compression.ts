@@ -1,7 +1,7 @@
 import zlib from "node:zlib";
 import { badRequest, EdgeError } from "../edge-error.ts";
-import { messageTooLarge } from "../first-message.ts";
-import { Code } from "../grpc-code.ts";
+import { messageTooLarge } from "../grpc/first-message.ts";
+import { Code } from "../grpc/grpc-code.ts";
 
 interface Algorithm {
   readonly compress: (bytes: Uint8Array) => Buffer;

@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { StatusSchema } from "#gen/google/rpc/status_pb.ts";
 import type { EdgeError } from "../edge-error.ts";
-import { codeName } from "../grpc-code.ts";
-import { encodeStatusDetails } from "../status-details.ts";
+import { codeName } from "../grpc/grpc-code.ts";
+import { encodeStatusDetails } from "../grpc/status-details.ts";
 
 /** The Connect protocol's JSON form of an error. */
 export interface ConnectErrorJson {

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { writeHead } from "../answer.ts";
 import { type EdgeError, publicText } from "../edge-error.ts";
-import { headersOf } from "../problem.ts";
-import type { RestContext } from "../rest-context.ts";
+import { writeHead } from "../rest/answer.ts";
+import { headersOf } from "../rest/problem.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
 import { chooseEncoding, supportedEncodings } from "./compression.ts";
 import { connectErrorOf } from "./connect-error.ts";

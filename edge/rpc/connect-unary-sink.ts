@@ -1,7 +1,7 @@
-import { sendAnswer } from "../answer.ts";
 import { publicText } from "../edge-error.ts";
-import { headersOf } from "../problem.ts";
-import type { RestContext } from "../rest-context.ts";
+import { sendAnswer } from "../rest/answer.ts";
+import { headersOf } from "../rest/problem.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
 import { chooseEncoding, compress, supportedEncodings } from "./compression.ts";
 import { connectErrorOf, connectStatusOf } from "./connect-error.ts";

@@ -1,4 +1,4 @@
-import type { RestContext } from "../rest-context.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { connectStreamSink } from "./connect-stream-sink.ts";
 import { connectUnarySink } from "./connect-unary-sink.ts";
 import type { Dialect } from "./dialect.ts";

@@ -1,7 +1,7 @@
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { EdgeError } from "../edge-error.ts";
-import { Code } from "../grpc-code.ts";
-import type { Procedure } from "../route-table.ts";
+import { Code } from "../grpc/grpc-code.ts";
+import type { Procedure } from "../routing/route-table.ts";
 
 /** How a caller writes its messages and wants its answers. */
 export interface Dialect {

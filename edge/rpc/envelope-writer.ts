@@ -1,4 +1,4 @@
-import type { RestContext } from "../rest-context.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { compress } from "./compression.ts";
 import { compressedFlag, envelope } from "./envelope.ts";
 

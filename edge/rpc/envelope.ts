@@ -1,5 +1,5 @@
 import type { EdgeError } from "../edge-error.ts";
-import { brokenOff, malformed, messageTooLarge, undeclaredCompression } from "../first-message.ts";
+import { brokenOff, malformed, messageTooLarge, undeclaredCompression } from "../grpc/first-message.ts";
 import { decompress } from "./compression.ts";
 
 const noBytes = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import type { Http2ServerResponse } from "node:http2";
-import { writeHead } from "../answer.ts";
-import { trailersOf } from "../grpc-trailers.ts";
-import type { RestContext } from "../rest-context.ts";
+import { trailersOf } from "../grpc/grpc-trailers.ts";
+import { writeHead } from "../rest/answer.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
 import { chooseEncoding, supportedEncodings } from "./compression.ts";
 import type { Dialect } from "./dialect.ts";

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { writeHead } from "../answer.ts";
 import type { EdgeError } from "../edge-error.ts";
-import { trailersOf } from "../grpc-trailers.ts";
-import { headersOf } from "../problem.ts";
-import type { RestContext } from "../rest-context.ts";
+import { trailersOf } from "../grpc/grpc-trailers.ts";
+import { writeHead } from "../rest/answer.ts";
+import { headersOf } from "../rest/problem.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
 import { chooseEncoding, supportedEncodings } from "./compression.ts";
 import type { Dialect } from "./dialect.ts";

@@ -1,9 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { type DescMethod, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { badRequest, EdgeError } from "../edge-error.ts";
-import { Code } from "../grpc-code.ts";
-import { messageFromJson, parseJsonText } from "../json-message.ts";
-import type { JsonReading } from "../json-settle.ts";
+import { Code } from "../grpc/grpc-code.ts";
+import { messageFromJson, parseJsonText } from "../json/json-message.ts";
+import type { JsonReading } from "../json/json-settle.ts";
 
 /** Messages of an RPC between a caller's form and protobuf. */
 export interface MessageCodec {

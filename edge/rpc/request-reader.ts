@@ -1,6 +1,6 @@
 import { type EdgeError, toEdgeError } from "../edge-error.ts";
-import { malformed, messageTooLarge } from "../first-message.ts";
-import type { RestContext } from "../rest-context.ts";
+import { malformed, messageTooLarge } from "../grpc/first-message.ts";
+import type { RestContext } from "../rest/rest-context.ts";
 import { decompress, readEncoding } from "./compression.ts";
 import type { Dialect } from "./dialect.ts";
 import { Base64Reader, EnvelopeReader } from "./envelope.ts";

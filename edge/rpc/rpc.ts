@@ -1,8 +1,8 @@
-import { sendProblem } from "../answer.ts";
 import { EdgeError, toEdgeError } from "../edge-error.ts";
-import { Code } from "../grpc-code.ts";
-import type { RestContext } from "../rest-context.ts";
-import type { Procedure } from "../route-table.ts";
+import { Code } from "../grpc/grpc-code.ts";
+import { sendProblem } from "../rest/answer.ts";
+import type { RestContext } from "../rest/rest-context.ts";
+import type { Procedure } from "../routing/route-table.ts";
 import type { Runtime } from "../runtime.ts";
 import { createSink } from "./create-sink.ts";
 import { type Dialect, readDialect } from "./dialect.ts";

@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Call, Outcome } from "#edge/call.ts";
-import { Upstream } from "#edge/upstream.ts";
+import type { Call, Outcome } from "#edge/upstream/call.ts";
+import { Upstream } from "#edge/upstream/upstream.ts";
 import { BookSchema, LibraryService } from "#gen/edge/testing/v1/library_pb.ts";
 import { type Backend, startBackend } from "./backend.ts";
 import { eventually } from "./test-edge.ts";

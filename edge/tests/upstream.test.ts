@@ -261,7 +261,7 @@ test.each(["application/grpc", "application/connect+proto"])(
 );
 
 test("details of google.rpc.Status are lifted into the problem", async () => {
-  const { encodeStatusDetails } = await import("#edge/status-details.ts");
+  const { encodeStatusDetails } = await import("#edge/grpc/status-details.ts");
   const { EdgeError } = await import("#edge/edge-error.ts");
   const details = encodeStatusDetails(
     new EdgeError({

@@ -1,0 +1,60 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
+import type { EdgeError } from "../edge-error.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Problem } from "../options.ts";
+import type { Runtime } from "../runtime.ts";
+import { headersOf, problemOf } from "./problem.ts";
+
+/** A response over HTTP/1.1 or HTTP/2. */
+export type Response = ServerResponse | Http2ServerResponse;
+
+/** Sends a whole answer in one write; HEAD gets its headers only. */
+export function sendAnswer(
+  runtime: Runtime,
+  exchange: Exchange,
+  response: Response,
+  status: number,
+  headers: Record<string, string | string[]>,
+  bytes: Buffer | undefined,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const all: Record<string, string | string[] | number> = { ...headers, ...exchange.answerHeaders };
+  if (bytes !== undefined) all["content-length"] = bytes.length;
+  exchange.responseBytes = bytes?.length ?? 0;
+  writeHead(runtime, response, status, all);
+  if (bytes === undefined || exchange.httpMethod === "HEAD") response.end();
+  else response.end(bytes);
+}
+
+/** Sends the head of an answer; while draining, HTTP/1.1 connections end with it. */
+export function writeHead(
+  runtime: Runtime,
+  response: Response,
+  status: number,
+  headers: Record<string, string | string[] | number>,
+): void {
+  if (runtime.state.draining && !("stream" in response)) headers.connection = "close";
+  // Both classes take the same arguments; their union has no common signature.
+  (response as ServerResponse).writeHead(status, headers);
+}
+
+/** The problem document of an error, with the gateway's last word. */
+export function problemFor(runtime: Runtime, exchange: Exchange, error: EdgeError): Problem {
+  const problem = problemOf(error);
+  return runtime.options.problem?.(problem, exchange) ?? problem;
+}
+
+/** Answers with the error's problem document and reports the end. */
+export function sendProblem(
+  runtime: Runtime,
+  exchange: Exchange,
+  response: Response,
+  error: EdgeError,
+): void {
+  const problem = problemFor(runtime, exchange, error);
+  const bytes = Buffer.from(JSON.stringify(problem));
+  const headers = { "content-type": "application/problem+json", ...headersOf(error) };
+  sendAnswer(runtime, exchange, response, problem.status, headers, bytes);
+  exchange.settle(problem.status, error.code, error);
+}
