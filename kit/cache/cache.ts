@@ -44,6 +44,8 @@ export interface CacheOptions {
   /** Keeps this service's keys apart from others': its name. */
   readonly prefix: string;
   readonly log: Logger;
+  /** After how long without an answer Redis counts as away; 100 unless told: longer than any healthy answer, shorter than what anybody notices. */
+  readonly answerTimeoutMs?: number;
 }
 
 interface Parts {
@@ -53,8 +55,8 @@ interface Parts {
 }
 
 /** A cache that connects in the background and is usable at once. */
-export function createCache({ redisUrl, prefix, log }: CacheOptions): Cache {
-  const shared = new SharedValues(redisUrl, prefix, log);
+export function createCache({ redisUrl, prefix, log, answerTimeoutMs = 100 }: CacheOptions): Cache {
+  const shared = new SharedValues(redisUrl, prefix, answerTimeoutMs, log);
   const parts: Parts = { shared, singles: createFlights(), batches: createFlights() };
   return {
     getOrLoad: (key, loading) => getOrLoad(parts, key, loading),
@@ -86,18 +88,27 @@ async function readOrLoad<Value>(shared: SharedValues, key: string, loading: Loa
     const value = decoded(bytes, loading);
     if (value !== undefined) return value.known;
     const lease = await shared.lease([key]);
-    if (lease?.held.has(key)) {
-      const values = await loadUnder(
-        shared,
-        lease,
-        loading,
-        async () => new Map([[key, await loading.load()]]),
-      );
-      return values.get(key) as Value;
-    }
+    if (lease?.held.has(key)) return readOrLoadUnder(shared, lease, key, loading);
     if (lease === undefined || performance.now() >= givesUpAtMs) return loading.load();
     await delay(pollMs);
   }
+}
+
+/** Reads once more first: whoever had the lease before may have stored the value since it was missed. */
+async function readOrLoadUnder<Value>(
+  shared: SharedValues,
+  lease: Lease,
+  key: string,
+  loading: Loading<Value>,
+): Promise<Value> {
+  const stored = decoded(await shared.read(key), loading);
+  if (stored !== undefined) {
+    await shared.settle(lease, new Map(), 0);
+    return stored.known;
+  }
+  const load = async () => new Map([[key, await loading.load()]]);
+  const values = await loadUnder(shared, lease, loading, load);
+  return values.get(key) as Value;
 }
 
 async function readManyOrLoad<Value>(

@@ -1,8 +1,6 @@
 import { Redis } from "ioredis";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 
-// Longer than any healthy answer, shorter than what anybody notices.
-const commandTimeoutMs = 100;
 // After a command that failed, callers do without Redis for this long instead of each waiting for its own timeout.
 const restAfterFailureMs = 1_000;
 
@@ -13,11 +11,12 @@ export class RedisLink {
   #restsUntilMs = 0;
   #isAway = false;
 
-  constructor(url: string, log: Logger) {
+  /** A command that is not answered within `answerTimeoutMs` has failed. */
+  constructor(url: string, answerTimeoutMs: number, log: Logger) {
     this.#log = log;
     this.#redis = new Redis(url, {
       enableOfflineQueue: false,
-      commandTimeout: commandTimeoutMs,
+      commandTimeout: answerTimeoutMs,
       connectTimeout: 1_000,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,

@@ -32,8 +32,8 @@ export class SharedValues {
   /** Keys whose deletion has yet to be sent. */
   #unsent = new Set<string>();
 
-  constructor(url: string, prefix: string, log: Logger) {
-    this.#link = new RedisLink(url, log);
+  constructor(url: string, prefix: string, answerTimeoutMs: number, log: Logger) {
+    this.#link = new RedisLink(url, answerTimeoutMs, log);
     this.#prefix = prefix;
   }
 
