@@ -37,13 +37,14 @@ const STOP_WITHIN_MS = 15_000;
  * time; a large one costs memory wherever seeding has filled it once.
  */
 const YOUNG_MB: Readonly<Record<string, number>> = {
-  orders: 32,
-  payments: 32,
+  orders: 24,
+  payments: 16,
   gateway: 16,
-  shipping: 16,
-  inventory: 16,
+  shipping: 8,
+  inventory: 8,
+  catalog: 8,
 };
-const USUAL_YOUNG_MB = 8;
+const USUAL_YOUNG_MB = 4;
 const MAX_LOG_BYTES = 20_000_000;
 
 const PREPARE_STORE = { postgres: preparePostgres, nats: prepareNats, redis: prepareRedis };
