@@ -96,14 +96,15 @@ interface Turning {
 /** As the SQL of its name in kit/saga/turn-back.ts. */
 function turn(
   sagas: SagaTable,
-  [subjectId, definition, version, pivot, steps, reason, message]: Values,
+  [subjectId, definition, versions, pivots, steps, reason, message]: Values,
   { world, journal, faults }: Turning,
 ) {
   const [saga] = newest(sagas, definition, subjectId);
   const row = saga && sagas.get(saga.sagaId);
-  if (!row || saga.status !== "running" || saga.definition.version !== version) return [];
-  if (saga.step >= pivot && !faults.turnsDecided) return [];
-  const step = (steps as readonly string[])[saga.step] ?? "";
+  const served = (versions as readonly number[]).indexOf(saga?.definition.version ?? 0);
+  if (!row || saga.status !== "running" || served < 0) return [];
+  if (saga.step >= pivots[served] && !faults.turnsDecided) return [];
+  const step = (JSON.parse(steps[served]) as readonly string[])[saga.step] ?? "";
   const turned = {
     ...saga,
     status: "compensating" as const,

@@ -116,7 +116,7 @@ test("a turn whose transaction rolls back changes nothing", async () => {
   await ended(subject, "completed");
 });
 
-test("a saga of another version is left to those who know its pivot", async () => {
+test("a saga of a version that is not served is left to those who know its pivot", async () => {
   const { step } = createParticipants();
   const gate = aGate();
   const definition = aDefinition([
@@ -130,6 +130,46 @@ test("a saga of another version is left to those who know its pivot", async () =
   expect(await turn(engine, { ...definition, version: 2 }, subject)).toBe(false);
   gate.open();
   await ended(subject, "completed");
+});
+
+test("a saga of an earlier version is turned by that version's pivot and steps, wherever the new build puts its own", async () => {
+  const { keys, step } = createParticipants();
+  const gates = [aGate(), aGate()];
+  const oldSteps = (gate: ReturnType<typeof aGate>) => [
+    step("reserve", { undo }),
+    step("charge", { do: gate.pass, pivot: true }),
+    step("notify"),
+  ];
+  const renewed = (gate: ReturnType<typeof aGate>) =>
+    aDefinition([step("capture", { pivot: true })], {
+      version: 2,
+      earlier: [{ version: 1, steps: oldSteps(gate) }],
+    });
+  const [before, at] = [aSubject("before-old-pivot"), aSubject("at-old-pivot")];
+  const [early, late] = gates as [ReturnType<typeof aGate>, ReturnType<typeof aGate>];
+  const stuck = aDefinition([
+    step("reserve", { do: early.pass, undo }),
+    step("charge", { pivot: true }),
+    step("notify"),
+  ]);
+  const engine = open(stuck);
+  await engine.start(stuck, before);
+  await early.begun;
+  // The new build's own pivot is its first step, which this saga has reached by number.
+  expect(await turn(engine, renewed(early), before)).toBe(true);
+  early.open();
+  await ended(before, "compensated");
+  expect(await rowOf(parts, before)).toMatchObject({ failure: { step: "reserve", ...why } });
+  expect(keys).toEqual([`${before}:reserve`, `${before}:reserve:undo`]);
+  await engine.stop();
+
+  const deciding = aDefinition(oldSteps(late));
+  const other = open(deciding);
+  await other.start(deciding, at);
+  await late.begun;
+  expect(await turn(other, renewed(late), at)).toBe(false);
+  late.open();
+  await ended(at, "completed");
 });
 
 test("turned while it is waiting to try again, a saga does not try again", async () => {
