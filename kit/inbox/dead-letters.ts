@@ -97,8 +97,7 @@ export async function setAside(
     payload,
     service,
   ]);
-  if (claim?.previousVersion !== undefined)
-    await tx.query(knowAggregate, [durable, claim.aggregateId, claim.previousVersion]);
+  if (claim?.previousVersion === 0n) await tx.query(knowAggregate, [durable, claim.aggregateId, 0n]);
   return rows.length > 0;
 }
 

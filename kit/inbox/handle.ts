@@ -164,12 +164,14 @@ async function settleFailure(
   }
 }
 
-/** The handler failed and lives. What comes behind the event is to wait for it, also where its aggregate was new. */
+/**
+ * The handler failed and lives. What comes behind an aggregate's first event is to wait for it; a later one of an aggregate that
+ * nobody here has heard of failed before its turn, with others or for the database's sake.
+ */
 async function forgetAttempt(tx: Transaction, durable: string, { headers }: OfferedEvent) {
   const claim = claimOf(headers);
   const eventId = headers["ce-id"] ?? "";
-  if (claim?.previousVersion !== undefined)
-    await tx.query(knowAggregate, [durable, claim.aggregateId, claim.previousVersion]);
+  if (claim?.previousVersion === 0n) await tx.query(knowAggregate, [durable, claim.aggregateId, 0n]);
   if (/^[0-9a-f-]{36}$/.test(eventId)) await tx.query(deleteAttempts, [durable, eventId]);
 }
 

@@ -16,7 +16,8 @@ const columns = `p.event_id as "eventId", p.aggregate_id as "aggregateId", p.agg
 
 /**
  * $1 consumer, $2 milliseconds, $3 rows. What waits no more: the earlier version was applied; or the consumer has never heard of the
- * aggregate, and what came before it has not come for so long that it lies before the consumer's time.
+ * aggregate, and what came before it has not come for so long that it lies before the consumer's time. Only the first that is
+ * parked may begin so, and none while an earlier one waits for a person: else those would be passed over.
  */
 export const selectReleasable = statement(
   "kit-select-releasable",
@@ -24,7 +25,13 @@ export const selectReleasable = statement(
      from kit.parked_events p left join kit.positions s on s.consumer = p.consumer and s.aggregate_id = p.aggregate_id
     where p.consumer = $1 and p.next_attempt_at <= souk_now()
       and (p.previous_version <= s.version
-           or s.version is null and p.parked_at < souk_now() - $2 * interval '1 millisecond')
+           or s.version is null and p.parked_at < souk_now() - $2 * interval '1 millisecond'
+              and not exists (select from kit.parked_events e
+                               where e.consumer = p.consumer and e.aggregate_id = p.aggregate_id
+                                 and e.aggregate_version < p.aggregate_version)
+              and not exists (select from kit.dead_letters d
+                               where d.status = 'waiting' and d.consumer = p.consumer
+                                 and d.aggregate_id = p.aggregate_id and d.aggregate_version < p.aggregate_version))
     order by p.aggregate_id, p.aggregate_version
     limit $3`,
 );

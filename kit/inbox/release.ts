@@ -75,8 +75,9 @@ async function release(
     );
     const { durable } = group;
     const key = [durable, parked.eventId];
+    // It was this event's turn, also where its aggregate had to be taken as it came.
+    await options.db.query(knowAggregate, [durable, parked.aggregateId, parked.previousVersion]);
     if (!givesUp(limits, offered.deliveries, error)) {
-      await options.db.query(knowAggregate, [durable, parked.aggregateId, parked.previousVersion]);
       await options.db.query(postponeParked, [...key, retryDelayMs(limits, offered.deliveries)]);
       return false;
     }

@@ -44,8 +44,8 @@ export const passVersion = statement(
 );
 
 /**
- * $1 consumer, $2 aggregate id, $3 version. From then on the aggregate is known: what comes behind an event that failed waits for
- * it, however long.
+ * $1 consumer, $2 aggregate id, $3 the version before an event that failed. From then on the aggregate is known: what comes behind
+ * the event waits for it, however long. Only for an event whose turn it was: what has not come yet would be ignored as too late.
  */
 export const knowAggregate = statement(
   "kit-know-aggregate",

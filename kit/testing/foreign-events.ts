@@ -14,6 +14,8 @@ export interface ForeignEvent<D extends DescMessage> {
   readonly previousVersion?: number | undefined;
   /** The same id again is the same event again. */
   readonly eventId?: string;
+  /** Bytes to send in the message's place. */
+  readonly payload?: Uint8Array;
 }
 
 /** Speaks for services that do not run in a test; the one under test has made their streams when it is up. */
@@ -31,7 +33,7 @@ export async function connectForeignEvents(prefix: string): Promise<ForeignEvent
     async publish(desc, events) {
       const name = eventName(desc, prefix);
       await Promise.all(
-        events.map(({ message, aggregateVersion, previousVersion, eventId = newUuid() }) => {
+        events.map(({ message, aggregateVersion, previousVersion, eventId = newUuid(), payload }) => {
           const full = create(desc, message);
           const headers = natsHeaders();
           headers.set("ce-id", eventId);
@@ -41,7 +43,7 @@ export async function connectForeignEvents(prefix: string): Promise<ForeignEvent
           headers.set("souk-aggregate-version", String(aggregateVersion));
           if (previousVersion !== undefined) headers.set("souk-previous-version", String(previousVersion));
           headers.set("x-correlation-id", eventId);
-          return nats.jetstream.publish(name.subject, toBinary(desc, full), { headers });
+          return nats.jetstream.publish(name.subject, payload ?? toBinary(desc, full), { headers });
         }),
       );
     },
