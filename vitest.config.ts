@@ -15,6 +15,11 @@ export default defineConfig({
           name: "unit",
           include: ["{kit,services,edge,tools,sandboxes,docs,bench,chaos,deploy}/**/*.test.ts"],
           exclude: [...exclude, ...integration, "chaos/matrix/**"],
+          // What they import is loaded once per worker, not once per file: that was two thirds of their time.
+          isolate: false,
+          // A busy machine may take its time; a test that waits for a condition says so when it never comes.
+          testTimeout: 30_000,
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {

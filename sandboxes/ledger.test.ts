@@ -1,6 +1,6 @@
-import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Ledger } from "./ledger.ts";
 
@@ -58,6 +58,16 @@ test("a damaged line refuses the start and changes nothing", async () => {
   await appendFile(path, '{"kind":"noted"}\nrubbish\n{"kind":"no');
   await expect(Ledger.open(path, () => {})).rejects.toThrow("damaged at byte 17");
   expect(await readFile(path, "utf8")).toBe('{"kind":"noted"}\nrubbish\n{"kind":"no');
+});
+
+test.runIf(process.platform === "linux")("a ledger that refused the start is not held open", async () => {
+  await mkdir(dirname(path));
+  await writeFile(path, "rubbish\n");
+  await expect(Ledger.open(path, () => {})).rejects.toThrow("damaged at byte 0");
+  const open = await Promise.all(
+    (await readdir("/proc/self/fd")).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => "")),
+  );
+  expect(open).not.toContain(path);
 });
 
 test("after a failed write nothing is accepted any more", async () => {

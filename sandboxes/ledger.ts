@@ -57,20 +57,14 @@ export class Ledger {
   static async open(path: string, restore: Restore): Promise<Ledger> {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(path, "a+", 0o600);
-    const sizeBytes = (await file.stat()).size;
-    let endBytes = 0;
-    for await (const line of readLines(file, { from: 0, to: sizeBytes, chunkBytes: SCAN_CHUNK_BYTES })) {
-      restore(parseEntry(line.text, path, line.offset), line.offset);
-      endBytes = line.end;
+    try {
+      const endBytes = await restoreAll(file, path, restore);
+      await syncFolder(dirname(path));
+      return new Ledger(file, endBytes);
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-    if (endBytes < sizeBytes) {
-      log("cut off a torn last line", { path, bytes: sizeBytes - endBytes });
-      await file.truncate(endBytes);
-    }
-    // What was read may have been written by a process that died before its sync; from here on it counts.
-    await file.datasync();
-    await syncFolder(dirname(path));
-    return new Ledger(file, endBytes);
   }
 
   /** Appends one line (without its newline) and resolves with its byte offset once it is on disk. */
@@ -172,6 +166,23 @@ async function* readLines(file: FileHandle, { from, to, chunkBytes }: Range): As
     }
     carry = bytes.subarray(start);
   }
+}
+
+// Answers where the file ends once a torn last line is gone.
+async function restoreAll(file: FileHandle, path: string, restore: Restore): Promise<number> {
+  const sizeBytes = (await file.stat()).size;
+  let endBytes = 0;
+  for await (const line of readLines(file, { from: 0, to: sizeBytes, chunkBytes: SCAN_CHUNK_BYTES })) {
+    restore(parseEntry(line.text, path, line.offset), line.offset);
+    endBytes = line.end;
+  }
+  if (endBytes < sizeBytes) {
+    log("cut off a torn last line", { path, bytes: sizeBytes - endBytes });
+    await file.truncate(endBytes);
+  }
+  // What was read may have been written by a process that died before its sync; from here on it counts.
+  await file.datasync();
+  return endBytes;
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {

@@ -1,7 +1,10 @@
 // `npm run simulate`: histories of the simulated shop, as many as asked for, until one goes wrong.
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { checkHistories, type Failure } from "./check-histories.ts";
-import { type Mutation, mutations, unbroken } from "./mutations.ts";
+import type { Failure } from "./check-histories.ts";
+import { edges } from "./edges.ts";
+import { mutations } from "./mutations.ts";
+import { type Errand, type Searcher, startSearcher } from "./searcher.ts";
 
 const help = `Simulates the shop: lost, repeated, reordered and late messages, processes that die between any two effects.
 
@@ -10,10 +13,13 @@ const help = `Simulates the shop: lost, repeated, reordered and late messages, p
   npm run simulate -- --seed 7 --path 108:3:1           one history again, as a failure names it
   npm run simulate -- --planted "a step has no undo"    with a bug on purpose; --list-planted names them
 
-Ends with 0 when all is well, 1 when a history went wrong, 2 for flags that make no sense.`;
+A thread per core. Ends with 0 when all is well, 1 when a history went wrong or 20,000 missed an edge of a saga,
+2 for flags that make no sense.`;
 
-/** Histories between two lines of progress. */
-const chunk = 5_000;
+/** Histories of one seed, between two lines of progress. */
+const chunk = 2_500;
+/** So many take every edge of every saga. */
+const enoughForAllEdges = 20_000;
 
 await main().catch((error: unknown) => {
   console.error((error as Error).message);
@@ -33,20 +39,20 @@ async function main() {
   });
   if (values.help) return console.log(help);
   if (values["list-planted"]) return console.log(Object.keys(mutations).join("\n"));
-  const mutation = values.planted === undefined ? unbroken : mutationOf(values.planted);
+  const { planted, path } = values;
+  if (planted !== undefined && !mutations[planted])
+    throw new Error(`There is no planted bug "${planted}"; --list-planted names them.`);
   const [histories, seed] = [toNumber("histories", values.histories), toNumber("seed", values.seed)];
-  const failure =
-    values.path === undefined
-      ? await search(histories, seed, mutation)
-      : (await checkHistories({ histories: 1, seed, path: values.path, shrink: false }, mutation)).failure;
-  if (failure) complain(failure, values.planted);
-  else if (values.path !== undefined) console.log("That history is well.");
-}
-
-function mutationOf(name: string): Mutation {
-  const found = mutations[name];
-  if (!found) throw new Error(`There is no planted bug "${name}"; --list-planted names them.`);
-  return found;
+  const errands =
+    path === undefined ? errandsOf(histories, seed, planted) : [{ histories: 1, seed, path, planted }];
+  const { failure, taken } = await searchTogether(errands);
+  if (failure) return complain(failure, planted);
+  if (path !== undefined) return console.log("That history is well.");
+  for (const [edge, times] of [...taken].sort()) console.log(`${String(times).padStart(9)}  ${edge}`);
+  const missed = edges.filter((edge) => !taken.has(edge));
+  if (planted !== undefined || histories < enoughForAllEdges || missed.length === 0) return;
+  console.error(`no history took: ${missed.join(", ")}`);
+  process.exitCode = 1;
 }
 
 function toNumber(name: string, text: string): number {
@@ -55,20 +61,42 @@ function toNumber(name: string, text: string): number {
   throw new Error(`--${name} is a whole number from 1 to 999999999, not "${text}".`);
 }
 
-async function search(wanted: number, seed: number, mutation: Mutation): Promise<Failure | undefined> {
-  const startedAt = performance.now();
-  const edges = new Map<string, number>();
-  for (let done = 0, next = seed; done < wanted; next += 1) {
-    const histories = Math.min(chunk, wanted - done);
-    const found = await checkHistories({ histories, seed: next, shrink: mutation === unbroken }, mutation);
-    done += found.ran;
-    for (const [edge, times] of found.edges) edges.set(edge, (edges.get(edge) ?? 0) + times);
-    const seconds = (performance.now() - startedAt) / 1_000;
-    console.log(`${done} histories, ${seconds.toFixed(1)} s, seed ${next}`);
-    if (found.failure) return found.failure;
-  }
-  for (const [edge, times] of [...edges].sort()) console.log(`${String(times).padStart(9)}  ${edge}`);
-  return undefined;
+/** The same histories whatever the number of threads. */
+function errandsOf(histories: number, seed: number, planted: string | undefined): Errand[] {
+  return Array.from({ length: Math.ceil(histories / chunk) }, (_, n) => ({
+    histories: Math.min(chunk, histories - n * chunk),
+    seed: seed + n,
+    path: undefined,
+    planted,
+  }));
+}
+
+interface Result {
+  readonly failure: Failure | undefined;
+  readonly taken: ReadonlyMap<string, number>;
+}
+
+/** Each thread takes the next errand, until all are done or one has found a failure. */
+async function searchTogether(errands: readonly Errand[]): Promise<Result> {
+  const startedAtMs = performance.now();
+  const left = [...errands];
+  const taken = new Map<string, number>();
+  let done = 0;
+  let failure: Failure | undefined;
+  const work = async (searcher: Searcher) => {
+    for (let errand = left.shift(); errand && !failure; errand = left.shift()) {
+      const found = await searcher.search(errand);
+      done += found.ran;
+      for (const [edge, times] of found.edges) taken.set(edge, (taken.get(edge) ?? 0) + times);
+      const seconds = (performance.now() - startedAtMs) / 1_000;
+      console.log(`${done} histories, ${seconds.toFixed(1)} s, seed ${errand.seed}`);
+      failure ??= found.failure;
+    }
+    await searcher.end();
+  };
+  const threads = Math.min(availableParallelism(), errands.length);
+  await Promise.all(Array.from({ length: threads }, () => work(startSearcher())));
+  return { failure, taken };
 }
 
 function complain({ violations, plan, seed, path }: Failure, planted: string | undefined) {

@@ -15,12 +15,20 @@ export interface EventName {
   readonly idProperty: string;
 }
 
+/** Reading an option of a contract costs as much as writing an event. */
+const known = new Map<string, WeakMap<DescMessage, EventName>>();
+
 /**
  * Derives an event's names. `prefix` replaces the first part of the package, so that copies of the shop (tests, mostly)
  * can share a server.
  * @throws Error when the message is not declared to be an event.
  */
 export function eventName(desc: DescMessage, prefix: string): EventName {
+  const names = known.getOrInsertComputed(prefix, () => new WeakMap());
+  return names.getOrInsertComputed(desc, () => deriveName(desc, prefix));
+}
+
+function deriveName(desc: DescMessage, prefix: string): EventName {
   if (!hasOption(desc, eventOption)) throw new Error(`${desc.typeName} is not declared to be an event`);
   const { aggregate, idField } = getOption(desc, eventOption);
   const field = desc.fields.find((candidate) => candidate.name === idField);

@@ -49,7 +49,6 @@ export interface OutboxOptions {
 }
 
 interface Outbox extends OutboxOptions {
-  readonly names: Map<DescMessage, EventName>;
   readonly buffers: WeakMap<Transaction, AnnouncedEvent[]>;
 }
 
@@ -57,7 +56,7 @@ const outboxes = new WeakMap<object, Outbox>();
 
 /** Gives a database its outbox; `announce` works in its transactions from then on. */
 export function openOutbox(database: Database, options: OutboxOptions): void {
-  outboxes.set(database, { ...options, names: new Map(), buffers: new WeakMap() });
+  outboxes.set(database, { ...options, buffers: new WeakMap() });
 }
 
 /**
@@ -72,17 +71,11 @@ export function announce<D extends DescMessage>(
 ): void {
   const outbox = outboxes.get(tx.database);
   if (!outbox) throw new Error("this database has no outbox");
-  const row = toRow(nameOf(outbox, desc), desc, message, about, outbox.source);
+  const row = toRow(eventName(desc, outbox.prefix), desc, message, about, outbox.source);
   outbox.publishTooEarly?.(row);
   const buffer = outbox.buffers.get(tx);
   if (buffer) buffer.push(row);
   else outbox.buffers.set(tx, openBuffer(tx, row, outbox.onCommitted));
-}
-
-function nameOf({ names, prefix }: Outbox, desc: DescMessage): EventName {
-  const name = names.get(desc) ?? eventName(desc, prefix);
-  names.set(desc, name);
-  return name;
 }
 
 function openBuffer(tx: Transaction, first: AnnouncedEvent, onCommitted: () => void): AnnouncedEvent[] {

@@ -57,8 +57,17 @@ function bindHandler(method: DescMethod, handler: AnyHandler, db: Database): Una
 }
 
 function bindCommand(method: DescMethod, spec: AnyCommand, db: Database): UnaryHandler {
-  const run = getOption(method, policyOption).idempotencyKeyRequired ? runUnderKey : runOnce;
+  const run = needsKey(method) ? runUnderKey : runOnce;
   return (request: never, call: Call) => run({ method, spec, db, request, call });
+}
+
+const keyed = new WeakMap<DescMethod, boolean>();
+
+/** Read once per method: a simulation binds the same ones again and again. */
+function needsKey(method: DescMethod): boolean {
+  const needs = keyed.get(method) ?? getOption(method, policyOption).idempotencyKeyRequired;
+  keyed.set(method, needs);
+  return needs;
 }
 
 async function runOnce({ method, spec, db, request, call }: Run) {
