@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
+import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import type { EdgeError } from "../edge-error.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Problem } from "../options.ts";
@@ -19,7 +19,7 @@ export function sendAnswer(
   bytes: Buffer | undefined,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const all: Record<string, string | string[] | number> = { ...headers, ...exchange.answerHeaders };
+  const all: Head = { ...headers, ...exchange.answerHeaders };
   if (bytes !== undefined) all["content-length"] = bytes.length;
   exchange.responseBytes = bytes?.length ?? 0;
   writeHead(runtime, response, status, all);
@@ -27,16 +27,28 @@ export function sendAnswer(
   else response.end(bytes);
 }
 
+/** Headers of an answer as they are sent. */
+export type Head = Record<string, string | string[] | number>;
+
 /** Sends the head of an answer; while draining, HTTP/1.1 connections end with it. */
-export function writeHead(
-  runtime: Runtime,
-  response: Response,
-  status: number,
-  headers: Record<string, string | string[] | number>,
-): void {
-  if (runtime.state.draining && !("stream" in response)) headers.connection = "close";
-  // Both classes take the same arguments; their union has no common signature.
-  (response as ServerResponse).writeHead(status, headers);
+export function writeHead(runtime: Runtime, response: Response, status: number, headers: Head): void {
+  if ("stream" in response) respond(response.stream, status, headers);
+  else {
+    if (runtime.state.draining) headers.connection = "close";
+    response.writeHead(status, headers);
+  }
+}
+
+/**
+ * Node's own writeHead would announce trailers, and so end the stream by a frame of its own behind the answer's last: a caller who
+ * has read all by then may give up the rest of its request, and be taken for one who broke off.
+ */
+function respond(stream: ServerHttp2Stream, status: number, headers: Head): void {
+  if (stream.destroyed || stream.closed) return;
+  headers[":status"] = status;
+  // A wish about the connection, which HTTP/2 does not know.
+  if ("connection" in headers) delete headers.connection;
+  stream.respond(headers);
 }
 
 /** The problem document of an error, with the gateway's last word. */

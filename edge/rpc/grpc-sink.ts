@@ -1,6 +1,5 @@
 import type { Http2ServerResponse } from "node:http2";
 import { trailersOf } from "../grpc/grpc-trailers.ts";
-import { writeHead } from "../rest/answer.ts";
 import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
 import { chooseEncoding, supportedEncodings } from "./compression.ts";
@@ -10,7 +9,7 @@ import type { Sink } from "./sink.ts";
 
 /** Answers a gRPC call whose messages do not just pass: JSON, or compressed by its caller. */
 export function grpcSink(context: RestContext, dialect: Dialect): Sink {
-  const { runtime, exchange } = context;
+  const { exchange } = context;
   // gRPC comes over HTTP/2 only.
   const response = context.response as Http2ServerResponse;
   const encoding = chooseEncoding(exchange.header("grpc-accept-encoding"));
@@ -19,7 +18,7 @@ export function grpcSink(context: RestContext, dialect: Dialect): Sink {
   const start = (headers: AnswerHeaders): void => {
     if (started) return;
     started = true;
-    writeHead(runtime, response, 200, {
+    response.writeHead(200, {
       ...headers,
       "content-type": dialect.contentType,
       "grpc-accept-encoding": supportedEncodings,

@@ -7,7 +7,6 @@ import type { RestContext } from "../rest/rest-context.ts";
 import type { Procedure } from "../routing/route-table.ts";
 import { isClientStream } from "../routing/rules.ts";
 import { backendMetadata } from "../runtime.ts";
-import { discardRestOf } from "../server/discard.ts";
 import { destinationOf } from "../upstream/backend-choice.ts";
 import { type Call, type CallListener, failed, type Outcome } from "../upstream/call.ts";
 import { Upstream } from "../upstream/upstream.ts";
@@ -71,7 +70,6 @@ export class RpcCall {
   refuse(error: EdgeError): void {
     this.#finish(error, {});
     this.#call?.cancel();
-    discardRestOf(this.#context.request);
   }
 
   #begin(): void {
@@ -179,7 +177,6 @@ export class RpcCall {
         : errorOfOutcome(ended, this.#context.runtime.options.internalErrors);
     // A backend that fails at once has its trailers where headers are.
     this.#finish(error, outcome.headers["grpc-status"] === undefined ? outcome.trailers : outcome.headers);
-    discardRestOf(this.#context.request);
   }
 
   #finish(error: EdgeError | undefined, trailers: IncomingHttpHeaders): void {

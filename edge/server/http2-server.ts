@@ -6,6 +6,7 @@ import http2, {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { EdgeLimits } from "../options.ts";
+import { discardRest } from "./discard.ts";
 import type { Handlers } from "./handlers.ts";
 import type { StalledWrites } from "./stalled-writes.ts";
 
@@ -38,6 +39,8 @@ export function createHttp2(
     stream.on("error", () => undefined);
     if (stream.destroyed) return;
     stalled.watch(stream);
+    // A request that has its answer is not read to its end by anyone.
+    stream.once("finish", () => discardRest(stream));
     if (passes(headers)) {
       handlers.onGrpc(stream, headers);
       return;

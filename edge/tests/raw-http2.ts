@@ -111,7 +111,8 @@ export function converse(
   });
 }
 
-function framesOf(bytes: Buffer): Frame[] {
+/** Cuts what came into frames; one that is not whole yet shows what there is of it. */
+export function framesOf(bytes: Buffer): Frame[] {
   const frames: Frame[] = [];
   for (let at = 0; at + 9 <= bytes.length; ) {
     const size = bytes.readUIntBE(at, 3);

@@ -160,7 +160,8 @@ export class UpstreamCall implements Call {
 
   #onData(attempt: Attempt, chunk: Buffer): void {
     if (this.#ended || attempt.httpStatus !== 200) return;
-    if (attempt.status !== undefined) {
+    // Trailers are told of while messages before them still wait for a slow reader; a status among the headers comes first.
+    if (attempt.headers["grpc-status"] !== undefined) {
       this.#abandon("malformed", "the backend's answer goes on after its status");
       return;
     }
@@ -182,8 +183,11 @@ export class UpstreamCall implements Call {
 
   #onClose(attempt: Attempt): void {
     if (this.#ended || this.#attempt !== attempt) return;
-    if (attempt.status !== undefined) this.#onStatus(attempt, attempt.status);
+    // Where messages before the trailers were lost with the stream, the trailers say nothing of it.
+    if (attempt.status !== undefined && attempt.stream.readableLength === 0)
+      this.#onStatus(attempt, attempt.status);
     else if (
+      attempt.status === undefined &&
       attempt.httpStatus !== undefined &&
       attempt.stream.rstCode === 0 &&
       attempt.session.connected &&
