@@ -1,0 +1,27 @@
+import type { Check } from "./check.ts";
+import { comesUp } from "./checks/comes-up.ts";
+import { declaredCalls } from "./checks/declared-calls.ts";
+import { eviction } from "./checks/eviction.ts";
+import { forbiddenByMesh } from "./checks/forbidden-by-mesh.ts";
+import { forbiddenByNetwork } from "./checks/forbidden-by-network.ts";
+import { orderConfirmed } from "./checks/order-confirmed.ts";
+import { podsDie } from "./checks/pods-die.ts";
+import { rollingRestart } from "./checks/rolling-restart.ts";
+import { spread } from "./checks/spread.ts";
+import { toolsInTheMesh } from "./checks/tools-in-the-mesh.ts";
+import { usage } from "./checks/usage.ts";
+
+/** Everything that is tried, in the order it is tried. To add a check, write it in `checks/` and name it here. */
+export const CHECKS: readonly Check[] = [
+  comesUp,
+  orderConfirmed,
+  toolsInTheMesh,
+  declaredCalls,
+  forbiddenByMesh,
+  forbiddenByNetwork,
+  rollingRestart,
+  eviction,
+  spread,
+  usage,
+  podsDie,
+];
