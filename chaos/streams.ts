@@ -15,9 +15,11 @@ export interface Streams {
 
 const connectTimeoutMs = 30_000;
 
-/** Connects to a server for the time of `work`. */
+/** Connects to a server, as the user its URL names if any, for the time of `work`. */
 export async function withStreams<T>(natsUrl: string, work: (streams: Streams) => Promise<T>): Promise<T> {
-  const connection = await connect({ servers: natsUrl, timeout: connectTimeoutMs, reconnect: false });
+  const { host, username, password } = new URL(natsUrl);
+  const login = username === "" ? {} : { user: username, pass: password };
+  const connection = await connect({ servers: host, ...login, timeout: connectTimeoutMs, reconnect: false });
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     return await work({ manager, client: jetstream(connection) });

@@ -4,12 +4,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { readCallGraph } from "./policies/call-graph.ts";
-import { jobFiles, policyFiles } from "./policies/files.ts";
+import { brokerFiles, jobFiles, policyFiles } from "./policies/files.ts";
 
 const repository = resolve(import.meta.dirname, "..");
 const onlyCheck = process.argv[2] === "--check";
 
-const files = new Map([...policyFiles(await readCallGraph()), ...(await jobFiles())]);
+const files = new Map([...policyFiles(await readCallGraph()), ...(await jobFiles()), ...(await brokerFiles())]);
 
 for (const [path, text] of files) {
   const file = join(repository, path);

@@ -200,6 +200,8 @@ export interface ServiceConfig extends ProcessConfig {
   readonly databasePoolSize: number;
   /** NATS_URL. */
   readonly natsUrl: string;
+  /** NATS_USER and NATS_PASSWORD, where the server asks for them. */
+  readonly natsLogin: NatsLogin;
   /** EVENT_STREAM_REPLICAS, default 1: on how many servers of a NATS cluster each stream is kept. */
   readonly eventStreamReplicas: number;
   /** CLIENT_ID of the service's own client credentials. */
@@ -219,6 +221,12 @@ export interface ServiceConfig extends ProcessConfig {
   readonly track: "stable" | "canary";
   /** RECONCILIATION_GRACE_MS, default 60 000: how long a record must have been at rest before it is compared. */
   readonly reconciliationGraceMs: number;
+}
+
+/** As whom to connect to NATS; without a user as nobody. */
+export interface NatsLogin {
+  readonly user: string;
+  readonly password: Secret | undefined;
 }
 
 /** What a process is told that only migrates a database. */
@@ -253,6 +261,7 @@ export function readServiceConfig(env: Environment): Readonly<ServiceConfig> {
     databaseOwnerUrl: reader.optionalSecret("DATABASE_OWNER_URL"),
     databasePoolSize: reader.integer("DATABASE_POOL_SIZE", { default: 10, min: 1, max: 200 }),
     natsUrl: reader.url("NATS_URL"),
+    natsLogin: { user: reader.text("NATS_USER", ""), password: reader.optionalSecret("NATS_PASSWORD") },
     eventStreamReplicas: reader.integer("EVENT_STREAM_REPLICAS", { default: 1, min: 1, max: 5 }),
     clientId: reader.text("CLIENT_ID"),
     clientSecret: reader.secret("CLIENT_SECRET"),

@@ -16,6 +16,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, type NatsConnection, type NodeConnectionOptions, nanos } from "@nats-io/transport-node";
+import type { NatsLogin } from "#kit/config/config.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { backoffMs, deadlineIn, delay } from "#kit/time/time.ts";
 
@@ -54,12 +55,15 @@ export async function connectNats(options: {
   readonly url: string;
   readonly name: string;
   readonly log: Logger;
+  /** Default nobody, whom a server without users lets in. */
+  readonly login?: NatsLogin;
   /** Default 1; a server that is no cluster has no more. */
   readonly streamReplicas?: number;
 }): Promise<Nats> {
   const connection = await connectWithin(connectWithinMs, {
     servers: options.url,
     name: options.name,
+    ...(options.login?.user && { user: options.login.user, pass: options.login.password?.reveal() ?? "" }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     timeout: dialTimeoutMs,

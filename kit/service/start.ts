@@ -68,6 +68,7 @@ async function bringUp<Config extends ServiceConfig>(parts: Parts<Config>): Prom
   const db = await openDatabase(parts);
   const nats = await connectNats({
     url: config.natsUrl,
+    login: config.natsLogin,
     name: definition.name,
     log,
     streamReplicas: config.eventStreamReplicas,

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { brokerUsers } from "./broker-users.ts";
 import type { Edge } from "./call-graph.ts";
 import { canaryObjects } from "./canary-objects.ts";
 import { preparationJobs } from "./jobs.ts";
@@ -11,6 +12,9 @@ const FROM_CALLS =
   "# Made by npm run gen:policies from the calls that services declare (services/*/calls.ts). Not to be edited.\n";
 const FROM_MIGRATIONS =
   "# Made by npm run gen:policies; the name has a hash of what the Job does. Not to be edited.\n";
+
+const FROM_CONTRACT =
+  "# Made by npm run gen:policies from the services and their streams. Not to be edited.\n";
 
 const standIns = new Set(WORKLOADS.filter(({ standIn }) => standIn).map(({ name }) => name));
 const isStandIn = ({ metadata }: KubernetesObject) => standIns.has(metadata.name);
@@ -33,6 +37,12 @@ export function policyFiles(edges: readonly Edge[]): Map<string, string> {
 
 const ofKind = (objects: readonly KubernetesObject[], kind: string) =>
   objects.filter((object) => object.kind === kind);
+
+/** The broker's users, for each of the ways it is run in: a component may only read files of its own. */
+export async function brokerFiles(): Promise<Map<string, string>> {
+  const text = FROM_CONTRACT + (await brokerUsers());
+  return new Map(["data-dev", "data-nats"].map((name) => [`deploy/components/${name}/users.conf`, text]));
+}
 
 /** Every file of a Job whose name follows from what it does. */
 export async function jobFiles(): Promise<Map<string, string>> {

@@ -17,7 +17,7 @@ export async function preparationJobs(): Promise<Map<string, KubernetesObject>> 
   const jobs = SERVICE_NAMES.map(
     (name) => [`deploy/base/services/${name}/migrate-job.yaml`, migrationJob(name)] as const,
   );
-  return new Map([...jobs, ["deploy/base/streams/job.yaml", streamsJob(hashOf(streams))]]);
+  return new Map([...jobs, ["deploy/base/streams/job.yaml", streamsJob(streams)]]);
 }
 
 function migrationJob(service: string): KubernetesObject {
@@ -37,17 +37,15 @@ function migrationJob(service: string): KubernetesObject {
   });
 }
 
-function streamsJob(hash: string): KubernetesObject {
+function streamsJob(streams: readonly string[]): KubernetesObject {
   const env = { NATS_URL: "nats://nats.souk-data:4222", EVENT_STREAM_REPLICAS: "1" };
-  return preparationJob({
-    name: `streams-${hash}`,
-    label: "streams",
-    account: "streams",
-    container: {
-      image: "souk/streams",
-      env: Object.entries(env).map(([name, value]) => ({ name, value })),
-    },
-  });
+  const container = {
+    image: "souk/streams",
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    envFrom: [{ secretRef: { name: "streams-broker" } }],
+  };
+  const name = `streams-${hashOf([...streams, JSON.stringify(container)])}`;
+  return preparationJob({ name, label: "streams", account: "streams", container });
 }
 
 interface Preparation {

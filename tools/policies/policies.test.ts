@@ -4,7 +4,7 @@ import { getOption } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { Audience, policy } from "#gen/souk/options/v1/options_pb.ts";
 import { type Edge, readCallGraph, readCalls } from "./call-graph.ts";
-import { jobFiles, policyFiles } from "./files.ts";
+import { brokerFiles, jobFiles, policyFiles } from "./files.ts";
 import { authorizationPolicies } from "./mesh-objects.ts";
 import { networkPolicies, standInPolicies } from "./network-objects.ts";
 
@@ -15,7 +15,11 @@ const services = globSync("services/*/", { cwd: repository })
 
 describe("the policies in deploy/", () => {
   test("are what npm run gen:policies makes of the declared calls and of the migrations", async () => {
-    const files = new Map([...policyFiles(await readCallGraph()), ...(await jobFiles())]);
+    const files = new Map([
+      ...policyFiles(await readCallGraph()),
+      ...(await jobFiles()),
+      ...(await brokerFiles()),
+    ]);
     const stale = [...files].filter(([path, text]) => {
       const file = join(repository, path);
       return !existsSync(file) || readFileSync(file, "utf8") !== text;

@@ -33,16 +33,17 @@ export async function writeAgainstFile(path: string, signal: AbortSignal): Promi
   const nats = await door(STORES, "service/nats", 4222);
   const processor = await door(SHOP, "service/card-processor", 8100);
   const carrier = await door(SHOP, "service/carrier", 8101);
-  const [stores, cards, parcels] = await Promise.all([
+  const [postgresRoles, brokerUsers, cards, parcels] = await Promise.all([
     readSecret(STORES, "postgres"),
+    readSecret(STORES, "nats-users"),
     readSecret(SHOP, "payments-card-processor"),
     readSecret(SHOP, "shipping-carrier"),
   ]);
   const access: Omit<Access, "databases"> = {
     gatewayUrl: `http://${gateway}`,
     issuerUrl: `http://${issuer}`,
-    postgresUrl: `postgres://postgres:${stores.POSTGRES_PASSWORD}@${postgres}/postgres`,
-    natsUrl: `nats://${nats}`,
+    postgresUrl: `postgres://postgres:${postgresRoles.POSTGRES_PASSWORD}@${postgres}/postgres`,
+    natsUrl: `nats://operator:${brokerUsers.OPERATOR_NATS_PASSWORD}@${nats}`,
     cardProcessor: { url: `http://${processor}`, key: cards.CARD_PROCESSOR_KEY ?? "" },
     carrier: { url: `http://${carrier}`, key: parcels.CARRIER_KEY ?? "" },
   };
