@@ -12,12 +12,19 @@ export function frameMessage(message: Uint8Array): Buffer {
 /** Why a stream of frames was given up. */
 export type FrameFault = "compressed" | "too-large";
 
-/** Cuts messages out of gRPC's length-prefixed stream; holds at most one message of `maxBytes`. */
+const prefixBytes = 5;
+// What a message announces is not had before its bytes come.
+const firstRoomBytes = 64 * 1024;
+
+/** Cuts messages out of gRPC's length-prefixed stream; holds at most one message of `maxBytes`. Chunks may be lent: messages are copies. */
 export class FrameReader {
   readonly #maxBytes: number;
-  #rest: Buffer = noBytes;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  readonly #prefix = [0, 0, 0, 0, 0];
+  #prefixed = 0;
+  /** Of the message under way. */
+  #size = 0;
+  #message: Buffer = noBytes;
+  #filled = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -25,38 +32,48 @@ export class FrameReader {
 
   /** Whether a message is cut off in the middle. */
   get partial(): boolean {
-    return this.#pendingBytes > 0 || this.#rest.length > 0;
+    return this.#prefixed > 0;
   }
 
   /** Takes a chunk and hands out each message it completes; returns a fault when the stream must be given up. */
   read(chunk: Buffer, onMessage: (message: Buffer) => void): FrameFault | undefined {
-    this.#pending.push(chunk);
-    this.#pendingBytes += chunk.length;
-    if (this.#rest.length + this.#pendingBytes < this.#wanted()) return undefined;
-    let bytes = this.#gather();
-    while (bytes.length >= 5) {
-      const size = bytes.readUInt32BE(1);
-      if (bytes[0] !== 0) return "compressed";
-      if (size > this.#maxBytes) return "too-large";
-      if (bytes.length < 5 + size) break;
-      const message = bytes.subarray(5, 5 + size);
-      bytes = bytes.subarray(5 + size);
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#prefixed < prefixBytes) {
+        this.#prefix[this.#prefixed++] = chunk[at++] as number;
+        if (this.#prefixed < prefixBytes) continue;
+        const fault = this.#begin();
+        if (fault !== undefined) return fault;
+      }
+      at += this.#fill(chunk, at);
+      if (this.#filled < this.#size) continue;
+      const message = this.#message;
+      this.#message = noBytes;
+      this.#prefixed = 0;
       onMessage(message);
     }
-    this.#rest = bytes;
     return undefined;
   }
 
-  /** Bytes needed before another look can give a message, so that a big one is joined once, not per chunk. */
-  #wanted(): number {
-    return this.#rest.length < 5 ? 5 : 5 + this.#rest.readUInt32BE(1);
+  #begin(): FrameFault | undefined {
+    const [flag, a = 0, b = 0, c = 0, d = 0] = this.#prefix;
+    this.#size = a * 0x1000000 + ((b << 16) | (c << 8) | d);
+    this.#filled = 0;
+    if (flag !== 0) return "compressed";
+    return this.#size > this.#maxBytes ? "too-large" : undefined;
   }
 
-  #gather(): Buffer {
-    const parts = this.#rest.length === 0 ? this.#pending : [this.#rest, ...this.#pending];
-    const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
-    this.#pending = [];
-    this.#pendingBytes = 0;
+  /** Copies what the message still lacks; returns how much there was of it. */
+  #fill(chunk: Buffer, at: number): number {
+    const bytes = Math.min(this.#size - this.#filled, chunk.length - at);
+    const filled = this.#filled + bytes;
+    if (filled > this.#message.length) {
+      const room = Math.min(this.#size, Math.max(filled, 2 * this.#filled, firstRoomBytes));
+      const grown = Buffer.allocUnsafe(room);
+      this.#message.copy(grown, 0, 0, this.#filled);
+      this.#message = grown;
+    }
+    chunk.copy(this.#message, this.#filled, at, at + bytes);
+    this.#filled = filled;
     return bytes;
   }
 }

@@ -1,4 +1,4 @@
-import http2, { type ClientHttp2Stream, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { timeoutOf } from "../deadline.ts";
 import { EdgeError, toEdgeError } from "../edge-error.ts";
 import type { Exchange } from "../exchange.ts";
@@ -8,6 +8,9 @@ import { discardRest } from "../server/discard.ts";
 import type { Destinations } from "../upstream/backend-choice.ts";
 import type { BackendHealth } from "../upstream/backend-health.ts";
 import { type Call, failed } from "../upstream/call.ts";
+import { errorCode } from "../upstream/http2/frames.ts";
+import type { AnswerHeaders } from "../upstream/http2/header-list.ts";
+import type { ClientStream, StreamListener } from "../upstream/http2/stream.ts";
 import { LocalBackend } from "../upstream/local-backend.ts";
 import { MessageMeter } from "../upstream/message-meter.ts";
 import { Upstream } from "../upstream/upstream.ts";
@@ -16,8 +19,6 @@ import { brokenOff, messageTooLarge, readFirstMessage, undeclaredCompression } f
 import { Code } from "./grpc-code.ts";
 import { frameMessage } from "./grpc-frame.ts";
 import { passOn, trailersOf } from "./grpc-trailers.ts";
-
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 
 /** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
@@ -46,7 +47,7 @@ class Passthrough {
   readonly #stream: ServerHttp2Stream;
   readonly #meter: MessageMeter;
   #local: Call | undefined;
-  #upstream: ClientHttp2Stream | undefined;
+  #upstream: ClientStream | undefined;
   #health: BackendHealth | undefined;
   #timer: NodeJS.Timeout | undefined;
   #trailers: IncomingHttpHeaders | undefined;
@@ -87,7 +88,7 @@ class Passthrough {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#upstream?.close(NGHTTP2_CANCEL);
+    this.#upstream?.reset(errorCode.cancel);
     this.#local?.cancel();
     const trailers = trailersOf(error);
     if (this.#responded) {
@@ -176,17 +177,23 @@ class Passthrough {
 
   /** `chunks` came before the backend was known. */
   #connect(backend: Upstream, headers: readonly string[], chunks: readonly Buffer[]): void {
-    const opened = backend.stream(headers);
+    const opened = backend.stream(headers, this.#listener());
     if (typeof opened === "string") {
       const { restsMs } = backend.health;
       const outcome = failed(opened, "no connection to the backend");
       this.refuse(errorOfOutcome({ ...outcome, ...(restsMs > 0 && { retryAfterMs: restsMs }) }));
       return;
     }
-    this.#upstream = opened.stream;
+    this.#upstream = opened;
     this.#health = backend.health;
-    for (const chunk of chunks) this.#onRequestData(opened.stream, chunk);
-    if (!this.#over) this.#join(opened.stream);
+    for (const chunk of chunks) this.#onRequestData(opened, chunk);
+    if (this.#over) return;
+    this.#stream.on("data", (chunk: Buffer) => this.#onRequestData(opened, chunk));
+    this.#stream.on("end", () => {
+      if (this.#meter.partial) this.refuse(brokenOff());
+      else opened.end();
+    });
+    this.#stream.on("drain", () => opened.resume());
   }
 
   #headers(procedure: Procedure, timeoutMs: number): string[] {
@@ -207,42 +214,37 @@ class Passthrough {
     return headers.concat(backendMetadata(this.#runtime, this.#exchange));
   }
 
-  #join(upstream: ClientHttp2Stream): void {
-    const client = this.#stream;
-    client.on("data", (chunk: Buffer) => this.#onRequestData(upstream, chunk));
-    client.on("end", () => {
-      if (this.#meter.partial) this.refuse(brokenOff());
-      else upstream.end();
-    });
-    upstream.on("drain", () => client.resume());
-    upstream.on("response", (headers) => this.#onResponse(upstream, headers));
-    upstream.on("data", (chunk: Buffer) => {
-      this.#exchange.responseBytes += chunk.length;
-      if (!client.write(chunk)) upstream.pause();
-    });
-    client.on("drain", () => upstream.resume());
-    upstream.on("trailers", (trailers) => {
-      this.#trailers = trailers;
-    });
-    upstream.on("error", () => undefined);
-    // A backend may be done before its caller has sent all: its stream closes only when both are.
-    upstream.on("end", () => this.#trailers !== undefined && this.#onUpstreamClose());
-    upstream.on("close", () => this.#onUpstreamClose());
+  /** What the backend answers. It may be done before its caller has sent all. */
+  #listener(): StreamListener {
+    return {
+      onHead: (headers) => this.#onResponse(headers),
+      onData: (bytes) => {
+        this.#exchange.responseBytes += bytes.length;
+        // The bytes are lent.
+        if (!this.#over && !this.#stream.write(Buffer.from(bytes))) this.#upstream?.pause();
+      },
+      onTrailers: (trailers) => {
+        this.#trailers = trailers;
+      },
+      onEnd: () => this.#onUpstreamEnd("the backend's answer has no status"),
+      onDrain: () => this.#stream.resume(),
+      onReset: ({ reason }) => this.#onUpstreamEnd(reason),
+    };
   }
 
-  #onRequestData(upstream: ClientHttp2Stream, chunk: Buffer): void {
+  #onRequestData(upstream: ClientStream, chunk: Buffer): void {
     this.#exchange.requestBytes += chunk.length;
     const fault = this.#meter.read(chunk);
     if (fault !== undefined) {
       this.refuse(fault === "too-large" ? messageTooLarge() : undeclaredCompression());
       return;
     }
-    if (!upstream.destroyed && !upstream.write(chunk)) this.#stream.pause();
+    if (!upstream.write(chunk)) this.#stream.pause();
   }
 
-  #onResponse(upstream: ClientHttp2Stream, headers: IncomingHttpHeaders): void {
+  #onResponse(headers: AnswerHeaders): void {
     if (this.#over) return;
-    if (Number(headers[":status"]) !== 200) {
+    if (headers[":status"] !== 200) {
       this.refuse(errorOfOutcome(failed("malformed", `the backend answered HTTP ${headers[":status"]}`)));
       return;
     }
@@ -254,7 +256,6 @@ class Passthrough {
     if (headers["grpc-status"] !== undefined) {
       this.#finish(headers);
       this.#stream.respond(answer, { endStream: true });
-      upstream.close(NGHTTP2_NO_ERROR);
       discardRest(this.#stream);
       return;
     }
@@ -264,16 +265,16 @@ class Passthrough {
     );
   }
 
-  #onUpstreamClose(): void {
+  #onUpstreamEnd(reason: string): void {
     if (this.#over) return;
     if (this.#trailers === undefined) {
       this.#health?.failed();
-      this.refuse(errorOfOutcome(failed("lost", "the connection to the backend was lost")));
+      this.refuse(errorOfOutcome(failed("lost", reason)));
       return;
     }
     this.#finish(this.#trailers);
     this.#stream.end();
-    this.#upstream?.close(NGHTTP2_NO_ERROR);
+    this.#upstream?.reset(errorCode.none);
     discardRest(this.#stream);
   }
 
@@ -286,10 +287,10 @@ class Passthrough {
   }
 
   #onClientClose(): void {
+    this.#upstream?.reset(errorCode.cancel);
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#upstream?.close(NGHTTP2_CANCEL);
     this.#local?.cancel();
     this.#exchange.settle(499, Code.CANCELLED);
   }

@@ -1,8 +1,8 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { EdgeError } from "../edge-error.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import type { BackendHealth } from "./backend-health.ts";
-import type { UpstreamSession } from "./upstream-session.ts";
+import type { ClientStream, StreamListener } from "./http2/stream.ts";
 
 /** Why a call ended other than by the backend's own status. */
 export type Failure =
@@ -76,16 +76,10 @@ export interface Callee {
   call(request: CallRequest, listener: CallListener): Call;
 }
 
-/** A stream just opened, with the session it runs on. */
-export interface OpenedStream {
-  readonly stream: ClientHttp2Stream;
-  readonly session: UpstreamSession;
-}
-
 /** Where calls get their streams from. */
 export interface StreamSource {
   /** Opens a stream with these headers (names and values in turn), or says why it cannot. */
-  stream(headers: readonly string[]): OpenedStream | Failure;
+  stream(headers: readonly string[], listener: StreamListener): ClientStream | Failure;
   /** Time until the next attempt to connect, in milliseconds. */
   readonly backoffMs: number;
   /** What is known of the backend; calls tell it how they fared. */

@@ -1,20 +1,18 @@
-import http2, { type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
 import { Code } from "../grpc/grpc-code.ts";
-import { FrameReader, frameMessage } from "../grpc/grpc-frame.ts";
-import { type GrpcStatus, readStatus, statusWithout } from "../grpc/grpc-status.ts";
+import { type FrameFault, frameMessage } from "../grpc/grpc-frame.ts";
+import type { GrpcStatus } from "../grpc/grpc-status.ts";
+import { Attempt, type AttemptListener } from "./attempt.ts";
 import {
   type Call,
   type CallListener,
   type CallRequest,
   type Failure,
   failed,
-  type OpenedStream,
   type Outcome,
   type StreamSource,
 } from "./call.ts";
-
-const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INADEQUATE_SECURITY } =
-  http2.constants;
+import { errorCode } from "./http2/frames.ts";
+import type { ClientStream, StreamReset } from "./http2/stream.ts";
 
 const maxAttempts = 2;
 const retryDelayMs = 25;
@@ -24,20 +22,11 @@ const shedRetryMs = 1_000;
 // What a caller has streamed is kept this far, so that a call the backend never saw can be sent again.
 const maxKeptBytes = 64 * 1024;
 
-/** One attempt's state; a second attempt starts with a fresh one. */
-interface Attempt extends OpenedStream {
-  readonly reader: FrameReader;
-  headers: IncomingHttpHeaders;
-  trailers: IncomingHttpHeaders;
-  status: GrpcStatus | undefined;
-  httpStatus: number | undefined;
-}
-
 /**
  * A call to a backend with its deadline and at most one retry: after a failure before any answer, when the backend has
  * not seen the call or the call is retryable.
  */
-export class UpstreamCall implements Call {
+export class UpstreamCall implements Call, AttemptListener {
   readonly #source: StreamSource;
   readonly #request: CallRequest;
   readonly #listener: CallListener;
@@ -50,7 +39,6 @@ export class UpstreamCall implements Call {
   #retry: NodeJS.Timeout | undefined;
   #attempt: Attempt | undefined;
   #attempts = 0;
-  #answered = false;
   #ended = false;
   #paused = false;
 
@@ -71,12 +59,12 @@ export class UpstreamCall implements Call {
 
   pause(): void {
     this.#paused = true;
-    this.#attempt?.stream.pause();
+    this.#attempt?.stream?.pause();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#attempt?.stream.resume();
+    this.#attempt?.stream?.resume();
   }
 
   send(message: Uint8Array): boolean {
@@ -85,120 +73,69 @@ export class UpstreamCall implements Call {
     const { stream } = this.#attempt ?? {};
     if (stream !== undefined && this.#keptBytes > maxKeptBytes) this.#kept = undefined;
     this.#kept?.push(frame);
-    return stream !== undefined && (this.#ended || stream.destroyed || stream.write(frame));
+    return stream !== undefined && (this.#ended || stream.write(frame));
   }
 
   end(): void {
     this.#complete = true;
-    this.#attempt?.stream.end();
+    this.#attempt?.stream?.end();
+  }
+
+  /** The head of an answer whose status is still to come. */
+  onHead(headers: Outcome["headers"]): void {
+    if (!this.#ended) this.#listener.onHeaders?.(headers);
+  }
+
+  onMessage(message: Buffer): void {
+    if (!this.#ended) this.#listener.onMessage(message);
+  }
+
+  onDrain(): void {
+    this.#listener.onDrain?.();
+  }
+
+  onFault(fault: FrameFault | "after-status"): void {
+    const { maxResponseBytes } = this.#request;
+    if (fault === "too-large")
+      this.#abandon("response-too-large", `the backend's answer is larger than ${maxResponseBytes} bytes`);
+    else if (fault === "compressed") this.#abandon("malformed", "the backend's answer is compressed");
+    else this.#abandon("malformed", "the backend's answer goes on after its status");
   }
 
   #start(): void {
     this.#attempts++;
     const leftMs = Math.max(1, Math.ceil(this.#deadlineMs - performance.now()));
-    const opened = this.#source.stream([
-      ":path",
-      this.#request.path,
-      "te",
-      "trailers",
-      "content-type",
-      "application/grpc",
-      "grpc-timeout",
-      `${leftMs}m`,
-      ...this.#request.metadata,
-    ]);
+    const headers = [":path", this.#request.path, "te", "trailers", "content-type", "application/grpc"];
+    headers.push("grpc-timeout", `${leftMs}m`, ...this.#request.metadata);
+    const attempt = new Attempt(this, this.#request.maxResponseBytes);
+    const opened = this.#source.stream(headers, attempt);
     if (typeof opened === "string") {
       // Never inside the constructor's caller, which does not hold the call yet.
-      process.nextTick(() => this.#fail(opened, "no connection to the backend", true));
+      process.nextTick(() =>
+        this.#fail(opened, "no connection to the backend", { unseen: true, answered: false }),
+      );
       return;
     }
-    this.#attempt = {
-      ...opened,
-      reader: new FrameReader(this.#request.maxResponseBytes),
-      headers: {},
-      trailers: {},
-      status: undefined,
-      httpStatus: undefined,
-    };
-    this.#listen(this.#attempt);
-    this.#sendKept(opened.stream);
+    attempt.stream = opened;
+    this.#attempt = attempt;
+    if (this.#paused) opened.pause();
+    this.#sendKept(opened);
   }
 
-  #sendKept(stream: ClientHttp2Stream): void {
+  #sendKept(stream: ClientStream): void {
     const kept = this.#kept ?? [];
     if (this.#complete && kept.length === 1) {
       stream.end(kept[0]);
       return;
     }
-    stream.on("drain", () => this.#listener.onDrain?.());
-    for (const frame of kept) stream.write(frame);
+    let hasRoom = true;
+    for (const frame of kept) hasRoom = stream.write(frame);
     if (this.#complete) stream.end();
-    else if (!stream.writableNeedDrain) process.nextTick(() => this.#listener.onDrain?.());
-  }
-
-  #listen(attempt: Attempt): void {
-    const { stream } = attempt;
-    stream.on("response", (headers) => this.#onResponse(attempt, headers));
-    stream.on("data", (chunk: Buffer) => this.#onData(attempt, chunk));
-    stream.on("trailers", (trailers) => {
-      attempt.trailers = trailers;
-      attempt.status = readStatus(trailers);
-    });
-    stream.on("end", () => this.#onEnd(attempt));
-    stream.on("close", () => this.#onClose(attempt));
-    stream.on("error", () => undefined);
-    if (this.#paused) stream.pause();
-  }
-
-  #onResponse(attempt: Attempt, headers: IncomingHttpHeaders): void {
-    this.#answered = true;
-    attempt.headers = headers;
-    attempt.httpStatus = Number(headers[":status"]);
-    attempt.status = readStatus(headers);
-    if (attempt.status === undefined && !this.#ended) this.#listener.onHeaders?.(headers);
-  }
-
-  #onData(attempt: Attempt, chunk: Buffer): void {
-    if (this.#ended || attempt.httpStatus !== 200) return;
-    // Trailers are told of while messages before them still wait for a slow reader; a status among the headers comes first.
-    if (attempt.headers["grpc-status"] !== undefined) {
-      this.#abandon("malformed", "the backend's answer goes on after its status");
-      return;
-    }
-    const fault = attempt.reader.read(chunk, (message) => {
-      if (!this.#ended) this.#listener.onMessage(message);
-    });
-    if (fault === "too-large") {
-      this.#abandon(
-        "response-too-large",
-        `the backend's answer is larger than ${this.#request.maxResponseBytes} bytes`,
-      );
-    } else if (fault === "compressed") this.#abandon("malformed", "the backend's answer is compressed");
-  }
-
-  /** All data is in; the status usually is too, else `close` decides. */
-  #onEnd(attempt: Attempt): void {
-    if (attempt.status !== undefined) this.#onStatus(attempt, attempt.status);
-  }
-
-  #onClose(attempt: Attempt): void {
-    if (this.#ended || this.#attempt !== attempt) return;
-    // Where messages before the trailers were lost with the stream, the trailers say nothing of it.
-    if (attempt.status !== undefined && attempt.stream.readableLength === 0)
-      this.#onStatus(attempt, attempt.status);
-    else if (
-      attempt.status === undefined &&
-      attempt.httpStatus !== undefined &&
-      attempt.stream.rstCode === 0 &&
-      attempt.session.connected &&
-      attempt.stream.readableEnded
-    ) {
-      this.#onStatus(attempt, statusWithout(attempt.httpStatus, attempt.headers["content-type"]));
-    } else this.#onReset(attempt);
+    else if (hasRoom) process.nextTick(() => this.#listener.onDrain?.());
   }
 
   /** A backend that cannot answer now may be asked again, unless it says otherwise or something of an answer has gone on. */
-  #onStatus(attempt: Attempt, status: GrpcStatus): void {
+  onStatus(attempt: Attempt, status: GrpcStatus): void {
     if (this.#ended || this.#attempt !== attempt) return;
     const { health } = this.#source;
     if (status.code !== Code.UNAVAILABLE) {
@@ -224,37 +161,28 @@ export class UpstreamCall implements Call {
       this.#source.health.takeRetry();
     if (!possible) return false;
     this.#attempt = undefined;
-    this.#answered = false;
     this.#retry = setTimeout(() => this.#start(), delayMs);
     return true;
   }
 
-  #onReset(attempt: Attempt): void {
-    const code = attempt.stream.rstCode;
+  onLost(attempt: Attempt, { code, unseen, unconnected, reason }: StreamReset): void {
+    if (this.#ended || this.#attempt !== attempt) return;
     // A backend may notice a moment earlier that the time is over, and reset the stream for it.
     if (performance.now() + deadlineSlackMs >= this.#deadlineMs)
       this.#finish(failed("deadline", "the deadline has passed"));
-    else if (code === NGHTTP2_ENHANCE_YOUR_CALM) this.#finish(reset(Code.RESOURCE_EXHAUSTED, code));
-    else if (code === NGHTTP2_INADEQUATE_SECURITY) this.#finish(reset(Code.PERMISSION_DENIED, code));
-    else {
-      const unseen =
-        !attempt.session.connected ||
-        code === NGHTTP2_REFUSED_STREAM ||
-        attempt.session.ignored(attempt.stream.id);
-      this.#fail(
-        attempt.session.connected ? "lost" : "unreachable",
-        "the connection to the backend was lost",
-        unseen,
-      );
-    }
+    else if (code === errorCode.enhanceYourCalm)
+      this.#finish({ ...failed("lost", reason), code: Code.RESOURCE_EXHAUSTED });
+    else if (code === errorCode.inadequateSecurity)
+      this.#finish({ ...failed("lost", reason), code: Code.PERMISSION_DENIED });
+    else this.#fail(unconnected ? "unreachable" : "lost", reason, { unseen, answered: attempt.answered });
   }
 
-  #fail(failure: Failure, message: string, unseen: boolean): void {
+  #fail(failure: Failure, message: string, seen: { unseen: boolean; answered: boolean }): void {
     if (this.#ended) return;
     const { health } = this.#source;
     if (failure === "lost" || failure === "unreachable") health.failed();
     const refused = failure === "overloaded" || failure === "resting";
-    const repeatable = !refused && !this.#answered && (unseen || this.#request.retryable);
+    const repeatable = !refused && !seen.answered && (seen.unseen || this.#request.retryable);
     if (repeatable && this.#again(this.#source.backoffMs + retryDelayMs)) return;
     this.#finish({
       ...failed(failure, message),
@@ -265,7 +193,6 @@ export class UpstreamCall implements Call {
 
   #abandon(failure: Failure, message: string): void {
     if (this.#ended) return;
-    this.#attempt?.stream.close(NGHTTP2_CANCEL);
     this.#finish(failed(failure, message));
   }
 
@@ -274,14 +201,14 @@ export class UpstreamCall implements Call {
     this.#ended = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
-    // A backend may be done before its caller has sent all; its stream would stay half open.
-    if (!this.#complete) this.#attempt?.stream.close(NGHTTP2_CANCEL);
+    // Of an abandoned call, and of one whose backend is done before its caller has sent all; others are closed already.
+    this.#attempt?.stream?.reset(errorCode.cancel);
     this.#listener.onEnd(outcome);
   }
 }
 
 function outcomeOf(attempt: Attempt, status: GrpcStatus): Outcome {
-  const cutOff = status.code === Code.OK && attempt.reader.partial;
+  const cutOff = status.code === Code.OK && attempt.partial;
   if (cutOff) return failed("malformed", "the backend's answer breaks off inside a message");
   return { ...status, headers: attempt.headers, trailers: attempt.trailers, failure: undefined };
 }
@@ -290,8 +217,4 @@ function outcomeOf(attempt: Attempt, status: GrpcStatus): Outcome {
 function readPushback(value: string | string[] | undefined): number | "never" | undefined {
   if (value === undefined) return undefined;
   return /^\d{1,8}$/.test(String(value)) ? Number(value) : "never";
-}
-
-function reset(code: number, rstCode: number): Outcome {
-  return { ...failed("lost", `the backend reset the stream (${rstCode})`), code };
 }

@@ -1,8 +1,9 @@
 import type { BackendAddress } from "../options.ts";
 import { BackendHealth } from "./backend-health.ts";
-import type { Call, CallListener, CallRequest, Failure, OpenedStream, StreamSource } from "./call.ts";
+import type { Call, CallListener, CallRequest, Failure, StreamSource } from "./call.ts";
+import { Http2Connection } from "./http2/connection.ts";
+import type { ClientStream, StreamListener } from "./http2/stream.ts";
 import { UpstreamCall } from "./upstream-call.ts";
-import { UpstreamSession } from "./upstream-session.ts";
 
 /** Bounds of the connection to one backend. */
 export interface UpstreamOptions {
@@ -16,13 +17,13 @@ const firstBackoffMs = 20;
 const maxBackoffMs = 500;
 
 /**
- * The connections to one backend: a few HTTP/2 sessions, opened as streams fill them and reopened with backoff after a
+ * The connections to one backend: a few of HTTP/2, opened as streams fill them and reopened with backoff after a
  * loss. During the backoff it has no stream to give: a call waits for the end of the backoff once, then is unreachable.
  */
 export class Upstream implements StreamSource {
   readonly options: UpstreamOptions;
   readonly health = new BackendHealth();
-  #sessions: UpstreamSession[] = [];
+  #connections: Http2Connection[] = [];
   #inFlight = 0;
   #failures = 0;
   #retryAtMs = 0;
@@ -38,16 +39,15 @@ export class Upstream implements StreamSource {
   }
 
   /** Opens a raw stream, bounded by `maxInFlight`. */
-  stream(headers: readonly string[]): OpenedStream | Failure {
+  stream(headers: readonly string[], listener: StreamListener): ClientStream | Failure {
     if (this.#inFlight >= this.options.maxInFlight) return "overloaded";
     if (!this.health.admits()) return "resting";
-    const session = this.#pick();
-    if (session === undefined) return "unreachable";
-    const stream = session.request(headers);
-    if (stream === undefined) return "unreachable";
+    const connection = this.#pick();
+    if (connection === undefined) return "unreachable";
+    const stream = connection.open(headers, listener);
+    if (stream === undefined) return "overloaded";
     this.#inFlight++;
-    stream.once("close", () => this.#inFlight--);
-    return { stream, session };
+    return stream;
   }
 
   get backoffMs(): number {
@@ -57,33 +57,36 @@ export class Upstream implements StreamSource {
   /** Lets calls in flight end, then closes. */
   close(): void {
     this.#closed = true;
-    for (const session of this.#sessions) session.close();
-    this.#sessions = [];
+    for (const connection of this.#connections) connection.close();
+    this.#connections = [];
   }
 
-  #pick(): UpstreamSession | undefined {
-    let best: UpstreamSession | undefined;
-    for (const session of this.#sessions) {
-      if (best === undefined || session.load < best.load) best = session;
+  #pick(): Http2Connection | undefined {
+    let best: Http2Connection | undefined;
+    for (const connection of this.#connections) {
+      if (best === undefined || connection.load < best.load) best = connection;
     }
     const full = best !== undefined && best.load >= 0.8;
-    if (best !== undefined && !(full && this.#sessions.length < this.options.maxSessions)) return best;
+    if (best !== undefined && !(full && this.#connections.length < this.options.maxSessions)) return best;
     if (this.#closed || this.backoffMs > 0) return best;
     return this.#open();
   }
 
-  #open(): UpstreamSession {
-    const session = new UpstreamSession(this.options.backend, {
+  #open(): Http2Connection {
+    const connection = new Http2Connection(this.options.backend, {
       onConnected: () => {
         this.#failures = 0;
       },
       onGone: (connected) => {
-        this.#sessions = this.#sessions.filter((other) => other !== session);
+        this.#connections = this.#connections.filter((other) => other !== connection);
         if (!connected) this.#backOff();
       },
+      onStreamClosed: () => {
+        this.#inFlight--;
+      },
     });
-    this.#sessions.push(session);
-    return session;
+    this.#connections.push(connection);
+    return connection;
   }
 
   #backOff(): void {
