@@ -9,7 +9,11 @@ import { brokerFiles, jobFiles, policyFiles } from "./policies/files.ts";
 const repository = resolve(import.meta.dirname, "..");
 const onlyCheck = process.argv[2] === "--check";
 
-const files = new Map([...policyFiles(await readCallGraph()), ...(await jobFiles()), ...(await brokerFiles())]);
+const files = new Map([
+  ...policyFiles(await readCallGraph()),
+  ...(await jobFiles()),
+  ...(await brokerFiles()),
+]);
 
 for (const [path, text] of files) {
   const file = join(repository, path);
