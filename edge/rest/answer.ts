@@ -20,11 +20,14 @@ export function sendAnswer(
 ): void {
   if (response.headersSent || response.destroyed) return;
   const all: Head = { ...headers, ...exchange.answerHeaders };
-  if (bytes !== undefined) all["content-length"] = bytes.length;
-  exchange.responseBytes = bytes?.length ?? 0;
+  // RFC 9110: 204 and 304 have no body, and 204 no length either; a method's own status may be such a one.
+  const body = status === 204 || status === 304 ? undefined : bytes;
+  if (body !== undefined) all["content-length"] = body.length;
+  else if (bytes !== undefined) delete all["content-type"];
+  exchange.responseBytes = body?.length ?? 0;
   writeHead(runtime, response, status, all);
-  if (bytes === undefined || exchange.httpMethod === "HEAD") response.end();
-  else response.end(bytes);
+  if (body === undefined || exchange.httpMethod === "HEAD") response.end();
+  else response.end(body);
 }
 
 /** Headers of an answer as they are sent. */

@@ -36,7 +36,11 @@ function answerUnmatched(context: RestContext, path: string): void {
     serveDocument(context, document);
     return;
   }
-  const allowed = runtime.table.matcher.allowed(path);
+  // The server as a whole (RFC 9110, 9.3.7) answers whatever some route of it does.
+  const allowed =
+    path === "*" && exchange.httpMethod === "OPTIONS"
+      ? runtime.table.matcher.methods()
+      : runtime.table.matcher.allowed(path);
   const allow = allowed.join(", ");
   if (exchange.httpMethod === "OPTIONS" && allowed.length > 0) {
     sendAnswer(runtime, exchange, response, 204, { allow }, undefined);

@@ -2,6 +2,7 @@ import { type EdgeError, toEdgeError } from "../edge-error.ts";
 import { errorOfOutcome } from "../grpc/error-reasons.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import type { RestRoute } from "../routing/route-table.ts";
+import { chooseEncoding, compressBody } from "../rpc/compression.ts";
 import { answerHeadersFrom } from "../runtime.ts";
 import { type Call, type CallListener, failed, type Outcome } from "../upstream/call.ts";
 import { sendAnswer, sendProblem } from "./answer.ts";
@@ -46,12 +47,35 @@ function answerUnary(
     return;
   }
   try {
-    const { bytes, contentType } = route.encode(message);
-    const status = route.procedure.policy.httpStatus;
-    const headers = { "content-type": contentType, ...answerHeadersFrom(runtime, outcome.headers) };
-    sendAnswer(runtime, exchange, response, status, headers, bytes);
-    exchange.settle(status, Code.OK);
+    sendMessage(context, route, outcome, message);
   } catch (error) {
     sendProblem(runtime, exchange, response, toEdgeError(error));
   }
+}
+
+function sendMessage(context: RestContext, route: RestRoute, outcome: Outcome, message: Buffer): void {
+  const { runtime, exchange, response } = context;
+  const { bytes, contentType } = route.encode(message);
+  const status = route.procedure.policy.httpStatus;
+  const headers: Record<string, string> = {
+    "content-type": contentType,
+    ...answerHeadersFrom(runtime, outcome.headers),
+  };
+  const send = (body: Buffer): void => {
+    sendAnswer(runtime, exchange, response, status, headers, body);
+    exchange.settle(status, Code.OK);
+  };
+  // What a backend gives as raw bytes may be compressed already.
+  const encoding = route.rawResponse ? undefined : chooseEncoding(exchange.header("accept-encoding"));
+  const compressed = compressBody(encoding, bytes);
+  if (encoding === undefined || compressed === undefined) {
+    send(bytes);
+    return;
+  }
+  headers["content-encoding"] = encoding;
+  const vary = exchange.answerHeaders?.vary;
+  exchange.setHeader("vary", vary === undefined ? "accept-encoding" : `${vary}, accept-encoding`);
+  if (Buffer.isBuffer(compressed)) send(compressed);
+  else
+    compressed.then(send, (error: unknown) => sendProblem(runtime, exchange, response, toEdgeError(error)));
 }

@@ -18,6 +18,7 @@ export interface Match<T> {
 /** Routes by method and path template: literal before `*` before `**`, left to right, with backtracking (M1 to M10). */
 export class Matcher<T> {
   readonly #root: Node<T> = createNode();
+  readonly #methods = new Set<string>();
 
   /** Adds a template; returns the entry already registered for this method and shape, if any (T13). */
   add(httpMethod: string, template: Template, entry: T): T | undefined {
@@ -30,6 +31,7 @@ export class Matcher<T> {
     }
     const present = byMethod.get(httpMethod);
     if (present === undefined) byMethod.set(httpMethod, entry);
+    this.#methods.add(httpMethod);
     return present;
   }
 
@@ -54,11 +56,21 @@ export class Matcher<T> {
     const cut = cutVerb(segments);
     if (cut !== undefined) collect(this.#root, cut.segments, 0, cut.verb, methods);
     collect(this.#root, segments, 0, "", methods);
-    if (methods.size === 0) return [];
-    if (methods.has("GET")) methods.add("HEAD");
-    methods.add("OPTIONS");
-    return [...methods].sort();
+    return methods.size === 0 ? [] : withImplied(methods);
   }
+
+  /** The methods that any path at all would answer, sorted. */
+  methods(): string[] {
+    return withImplied(this.#methods);
+  }
+}
+
+function withImplied(methods: ReadonlySet<string>): string[] {
+  const all = new Set([...methods, "OPTIONS"]);
+  if (all.has("GET")) all.add("HEAD");
+  // Any method is not the name of one.
+  all.delete("*");
+  return [...all].sort();
 }
 
 function createNode<T>(): Node<T> {

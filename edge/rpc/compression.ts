@@ -1,3 +1,4 @@
+import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { badRequest, EdgeError } from "../edge-error.ts";
 import { messageTooLarge } from "../grpc/first-message.ts";
@@ -5,16 +6,34 @@ import { Code } from "../grpc/grpc-code.ts";
 
 interface Algorithm {
   readonly compress: (bytes: Uint8Array) => Buffer;
+  /** The same on another thread. */
+  readonly compressAside: (bytes: Uint8Array) => Promise<Buffer>;
   readonly decompress: (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer;
 }
 
 // A higher level costs more time than its bytes save on a network that is not slow.
 const brotli = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } };
 
+const gzip = { level: 4 };
+const gzipAside = promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.gzip);
+const brotliAside = promisify<Uint8Array, zlib.BrotliOptions, Buffer>(zlib.brotliCompress);
+
 const algorithms: Readonly<Record<string, Algorithm>> = {
-  gzip: { compress: (bytes) => zlib.gzipSync(bytes, { level: 4 }), decompress: zlib.gunzipSync },
-  br: { compress: (bytes) => zlib.brotliCompressSync(bytes, brotli), decompress: zlib.brotliDecompressSync },
-  zstd: { compress: (bytes) => zlib.zstdCompressSync(bytes), decompress: zlib.zstdDecompressSync },
+  gzip: {
+    compress: (bytes) => zlib.gzipSync(bytes, gzip),
+    compressAside: (bytes) => gzipAside(bytes, gzip),
+    decompress: zlib.gunzipSync,
+  },
+  br: {
+    compress: (bytes) => zlib.brotliCompressSync(bytes, brotli),
+    compressAside: (bytes) => brotliAside(bytes, brotli),
+    decompress: zlib.brotliDecompressSync,
+  },
+  zstd: {
+    compress: (bytes) => zlib.zstdCompressSync(bytes),
+    compressAside: promisify<Uint8Array, Buffer>(zlib.zstdCompress),
+    decompress: zlib.zstdDecompressSync,
+  },
 };
 
 /** Compressions of messages, as protocols name them in their accept headers. */
@@ -22,6 +41,8 @@ export const supportedEncodings = Object.keys(algorithms).join(", ");
 
 /** Below this, compressing costs more than it saves: the answer fits one packet anyway. */
 const minBytes = 1_024;
+/** Above this, other requests would wait for it longer than another thread takes to begin. */
+const maxBytesAtOnce = 32 * 1_024;
 
 /** Checks the compression that a request declares; undefined for none. Throws UNIMPLEMENTED, as the protocols ask. */
 export function readEncoding(header: string | undefined): string | undefined {
@@ -69,4 +90,14 @@ export function compress(encoding: string | undefined, bytes: Uint8Array): Buffe
   return encoding === undefined || bytes.length < minBytes
     ? undefined
     : algorithms[encoding]?.compress(bytes);
+}
+
+/** The same for an answer whose order does not matter: what is large is compressed aside. */
+export function compressBody(
+  encoding: string | undefined,
+  bytes: Uint8Array,
+): Buffer | Promise<Buffer> | undefined {
+  return encoding === undefined || bytes.length <= maxBytesAtOnce
+    ? compress(encoding, bytes)
+    : algorithms[encoding]?.compressAside(bytes);
 }

@@ -45,6 +45,8 @@ export function createHttp2(
       handlers.onGrpc(stream, headers);
       return;
     }
+    // Node does it for HTTP/1.1.
+    if (/^100-continue$/i.test(headers.expect ?? "")) stream.additionalHeaders({ ":status": 100 });
     const request = new Http2ServerRequest(stream, headers, {}, rawHeaders as never);
     handlers.onRequest(request, new Http2ServerResponse(stream));
   });

@@ -135,6 +135,13 @@ export const matching: readonly Case[] = [
     by("OPTIONS", "/v1/books/a"),
     { status: 204, headers: allBookMethods },
   ],
+  [
+    "M12",
+    "OPTIONS of the whole server names what some route answers",
+    by("OPTIONS", "*"),
+    { status: 204, headers: { allow: "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PURGE, PUT" } },
+  ],
+  ["M12", "the whole server is nothing to read", by("GET", "*"), notFound],
   ["M12", "OPTIONS of an unknown path is 404", by("OPTIONS", "/v2"), notFound],
   [
     "M13",
