@@ -15,8 +15,10 @@ async function run(): Promise<void> {
   else await act(flags);
 }
 
-async function act({ act: ask, json, desk }: Exclude<SoukFlags, { help: string }>): Promise<void> {
-  const { text, entries, refusals } = await ask(await openDesk(desk));
+async function act(flags: Exclude<SoukFlags, { help: string }>): Promise<void> {
+  const { json } = flags;
+  const asked = "actInCluster" in flags ? flags.actInCluster() : flags.act(await openDesk(flags.desk));
+  const { text, entries, refusals } = await asked;
   if (json) for (const entry of entries) console.log(JSON.stringify(entry));
   // Where somebody could not say, nobody knows that there is nothing.
   else if (text !== "" && (entries.length > 0 || refusals.length === 0)) console.log(text);

@@ -25,17 +25,27 @@ export type Report = {
   refusals: readonly string[];
 };
 
-/** One command of `npm run souk`. */
-export type Command = {
+/** What each command of `npm run souk` says of itself. */
+type Described = {
   /** As it is typed: `saga list`. */
   name: string;
   /** Names of what stands behind it; those in brackets may be left out: `[SERVICE]`. */
   operands: readonly string[];
   flags: Readonly<Record<string, Flag>>;
   summary: string;
+};
+
+/** A command that asks the shop, at an operator's desk. */
+export type DeskCommand = Described & {
   /** Reads what was typed; throws a WrongUse for what cannot be meant. Nothing has been called yet. */
   prepare(input: Input): (desk: Desk) => Promise<Report>;
 };
+
+/** A command that asks a Kubernetes cluster, whether or not a shop answers there. */
+export type ClusterCommand = Described & { prepareInCluster(input: Input): () => Promise<Report> };
+
+/** One command of `npm run souk`. */
+export type Command = DeskCommand | ClusterCommand;
 
 /** What was typed is no command, or not as it has to be. */
 export class WrongUse extends Error {}

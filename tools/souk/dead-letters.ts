@@ -1,7 +1,7 @@
 // `souk dlq …`
 
 import { DeadLetterService, DeadLetterStatusSchema } from "#gen/souk/ops/v1/ops_pb.ts";
-import type { Command } from "./command.ts";
+import type { DeskCommand } from "./command.ts";
 import {
   type DeadLetterRow,
   deadLetterEntry,
@@ -29,7 +29,7 @@ const columns: Columns<DeadLetterRow> = {
   "Set aside": ({ letter }) => drawTime(letter.createdAt),
 };
 
-const list: Command = {
+const list: DeskCommand = {
   name: "dlq list",
   operands: [],
   flags: {
@@ -65,7 +65,7 @@ const list: Command = {
   },
 };
 
-const show: Command = {
+const show: DeskCommand = {
   name: "dlq show",
   operands: ["DEAD_LETTER_ID"],
   flags: serviceFlag,
@@ -77,4 +77,9 @@ const show: Command = {
 };
 
 /** The commands about dead letters. */
-export const deadLetterCommands: readonly Command[] = [list, show, ...replayCommands, ...parkedEventCommands];
+export const deadLetterCommands: readonly DeskCommand[] = [
+  list,
+  show,
+  ...replayCommands,
+  ...parkedEventCommands,
+];

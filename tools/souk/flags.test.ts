@@ -54,9 +54,25 @@ test.each([
   ["outbox republish --since 2026-11-21T13:00:00", "--since is a time like"],
   ["outbox republish --since 2026-13-21T13:00:00Z", "--since is a time like"],
   ["outbox republish --since 2999-01-01T00:00:00Z", "--since lies ahead"],
+  ["canary start", "SERVICE is missing"],
+  ["canary start orders", "--image is missing"],
+  ["canary start Orders --image x", "a service is named in small letters"],
+  ["canary promote", "SERVICE is missing"],
+  ["canary status orders payments", 'what is "payments"?'],
+  ["canary rollback orders", 'There is no command "canary rollback"'],
   ["--colour", "What to do?"],
 ])('"%s" is wrong use, and said to be', (line, sentence) => {
   expect(() => read(line)).toThrow(sentence);
+});
+
+test("canaries are asked of the cluster, for which no shop has to answer", () => {
+  for (const line of [
+    "canary start orders --image souk/orders:2",
+    "canary status",
+    "canary abort orders --why so",
+  ])
+    expect(read(line)).toEqual({ actInCluster: expect.any(Function), json: false });
+  expect(read("canary status orders --json --namespace other")).toMatchObject({ json: true });
 });
 
 test("the help names every command, and each command has its own", () => {
@@ -103,7 +119,7 @@ const needed: Readonly<Record<string, string>> = {
 };
 
 test("every operators' call that the gateway passes on has a command", async () => {
-  const lines = COMMANDS.map(({ name, operands }) =>
+  const lines = COMMANDS.filter((command) => "prepare" in command).map(({ name, operands }) =>
     [name, ...operands.map((operand) => words[operand]), needed[name]].filter(Boolean).join(" "),
   );
   const asked = (await Promise.all(lines.map(askedBy))).flat();

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { readDataDir } from "../start/flags.ts";
+import { canaryCommands } from "./canary.ts";
 import { type Command, type Flag, type Report, WrongUse } from "./command.ts";
 import { deadLetterCommands } from "./dead-letters.ts";
 import type { Desk, DeskOptions } from "./desk.ts";
@@ -13,12 +14,14 @@ export const COMMANDS: readonly Command[] = [
   ...deadLetterCommands,
   ...reconciliationCommands,
   ...outboxCommands,
+  ...canaryCommands,
 ];
 
 /** What `npm run souk` was asked for. */
 export type SoukFlags =
   | { help: string }
-  | { act: (desk: Desk) => Promise<Report>; json: boolean; desk: DeskOptions };
+  | { act: (desk: Desk) => Promise<Report>; json: boolean; desk: DeskOptions }
+  | { actInCluster: () => Promise<Report>; json: boolean };
 
 const sharedFlags: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", help: "one JSON object per line, for scripts" },
@@ -44,9 +47,11 @@ export function readSoukFlags(args: readonly string[], env: Environment): SoukFl
     const value = input.values[name];
     return typeof value === "string" && value !== "" ? value : undefined;
   };
+  const json = input.values.json === true;
+  if ("prepareInCluster" in command) return { actInCluster: command.prepareInCluster(input), json };
   return {
     act: command.prepare(input),
-    json: input.values.json === true,
+    json,
     desk: {
       gatewayUrl: readUrl(text("gateway") ?? (env.SOUK_GATEWAY || undefined)),
       token: env.SOUK_TOKEN || undefined,
@@ -112,13 +117,13 @@ export function helpFor(command: Command): string {
 const width = Math.max(...COMMANDS.map((command) => usageOf(command).length));
 
 /** The text of `npm run souk -- --help`. */
-export const SOUK_HELP = `Shows what is stuck in the shop, and settles it.
+export const SOUK_HELP = `Shows what is stuck in the shop, and settles it; releases to a cluster.
 
 ${COMMANDS.map((command) => `  ${usageOf(command).padEnd(width)}  ${command.summary}`).join("\n")}
 
 Each has --help. Everywhere:
 ${drawFlags(sharedFlags)}
 
-Calls go to the gateway with a token of the running shop's development issuer, or the one in SOUK_TOKEN.
+Calls but a canary's go to the gateway with a token of the running shop's development issuer, or the one in SOUK_TOKEN.
 
 Exit code 0: done. 1: refused, or no shop runs. 2: wrong use.`;

@@ -3,7 +3,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { OutboxService, RepublishEventsResponseSchema } from "#gen/souk/ops/v1/ops_pb.ts";
-import { type Command, required, WrongUse } from "./command.ts";
+import { type DeskCommand, required, WrongUse } from "./command.ts";
 import { toEntry } from "./entries.ts";
 import { askServices, readService, serviceFlag } from "./services.ts";
 import { type Columns, drawTable } from "./words.ts";
@@ -13,7 +13,7 @@ const columns: Columns<{ service: string; events: bigint }> = {
   "Events that go out again": ({ events }) => events,
 };
 
-const republish: Command = {
+const republish: DeskCommand = {
   name: "outbox republish",
   operands: [],
   flags: {
@@ -38,7 +38,7 @@ const republish: Command = {
 };
 
 /** The commands about events on their way out. */
-export const outboxCommands: readonly Command[] = [republish];
+export const outboxCommands: readonly DeskCommand[] = [republish];
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/;

@@ -7,7 +7,7 @@ import {
   ParkedEventSchema,
   SkipMissingVersionResponseSchema,
 } from "#gen/souk/ops/v1/ops_pb.ts";
-import { type Command, required } from "./command.ts";
+import { type DeskCommand, required } from "./command.ts";
 import { toEntry } from "./entries.ts";
 import { limitFlag, readLimit, readPages } from "./listing.ts";
 import { askServices, findAtServices, readService, serviceFlag } from "./services.ts";
@@ -28,7 +28,7 @@ const columns: Columns<Row> = {
   Since: ({ parked }) => drawTime(parked.parkedAt),
 };
 
-const list: Command = {
+const list: DeskCommand = {
   name: "dlq parked",
   operands: [],
   flags: { ...serviceFlag, ...limitFlag },
@@ -54,7 +54,7 @@ const list: Command = {
   },
 };
 
-const skip: Command = {
+const skip: DeskCommand = {
   name: "dlq skip",
   operands: ["EVENT_ID"],
   flags: {
@@ -78,4 +78,4 @@ const skip: Command = {
 };
 
 /** The commands about events that came too early. */
-export const parkedEventCommands: readonly Command[] = [list, skip];
+export const parkedEventCommands: readonly DeskCommand[] = [list, skip];

@@ -2,7 +2,7 @@
 
 import { toJson } from "@bufbuild/protobuf";
 import { type Finding, FindingSchema, ReconciliationService } from "#gen/souk/ops/v1/ops_pb.ts";
-import { type Command, optional, WrongUse } from "./command.ts";
+import { type DeskCommand, optional, WrongUse } from "./command.ts";
 import { toEntry } from "./entries.ts";
 import { limitFlag, readLimit, readPages } from "./listing.ts";
 import { askServices, readService, serviceFlag, toServiceName } from "./services.ts";
@@ -23,7 +23,7 @@ const columns: Columns<Row> = {
   Settled: ({ finding }) => drawTime(finding.settledAt),
 };
 
-const reconcile: Command = {
+const reconcile: DeskCommand = {
   name: "reconcile",
   operands: ["[SERVICE]", "[COMPARISON]"],
   flags: {
@@ -60,7 +60,7 @@ function readGrace(text: string | undefined): { graceMs?: number } {
   throw new WrongUse(`--grace-ms is a whole number from 0 to ${MAX_GRACE_MS}, not "${text}"`);
 }
 
-const findings: Command = {
+const findings: DeskCommand = {
   name: "findings",
   operands: [],
   flags: {
@@ -89,6 +89,6 @@ const findings: Command = {
 };
 
 /** The commands about records that must agree. */
-export const reconciliationCommands: readonly Command[] = [reconcile, findings];
+export const reconciliationCommands: readonly DeskCommand[] = [reconcile, findings];
 
 const entryOf = ({ service, finding }: Row) => toEntry(service, toJson(FindingSchema, finding));

@@ -7,7 +7,7 @@ import {
   ReplayDeadLettersResponseSchema,
   ReplayOutcomeSchema,
 } from "#gen/souk/ops/v1/ops_pb.ts";
-import { type Command, optional, required } from "./command.ts";
+import { type DeskCommand, optional, required } from "./command.ts";
 import { findDeadLetter, reportDeadLetter } from "./dead-letter-report.ts";
 import { toEntry } from "./entries.ts";
 import { wordFor } from "./listing.ts";
@@ -16,7 +16,7 @@ import { type Columns, drawTable } from "./words.ts";
 
 const methods = DeadLetterService.method;
 
-const replay: Command = {
+const replay: DeskCommand = {
   name: "dlq replay",
   operands: ["DEAD_LETTER_ID"],
   flags: serviceFlag,
@@ -48,7 +48,7 @@ const countColumns: Columns<Count> = {
   "Not reached": ({ remaining }) => remaining,
 };
 
-const replayAll: Command = {
+const replayAll: DeskCommand = {
   name: "dlq replay-all",
   operands: [],
   flags: {
@@ -73,7 +73,7 @@ const replayAll: Command = {
   },
 };
 
-const discard: Command = {
+const discard: DeskCommand = {
   name: "dlq discard",
   operands: ["DEAD_LETTER_ID"],
   flags: { why: { type: "string", value: "TEXT", help: "your reason, for the record" }, ...serviceFlag },
@@ -90,4 +90,4 @@ const discard: Command = {
 };
 
 /** The commands that settle dead letters. */
-export const replayCommands: readonly Command[] = [replay, replayAll, discard];
+export const replayCommands: readonly DeskCommand[] = [replay, replayAll, discard];

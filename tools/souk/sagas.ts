@@ -9,7 +9,7 @@ import {
   SagaStatusSchema,
   type SagaStep,
 } from "#gen/souk/ops/v1/ops_pb.ts";
-import { type Command, optional, type Report, required, WrongUse } from "./command.ts";
+import { type DeskCommand, optional, type Report, required, WrongUse } from "./command.ts";
 import type { Desk } from "./desk.ts";
 import { toEntry } from "./entries.ts";
 import { limitFlag, readLimit, readPages, readWord, wordFor, wordsOf } from "./listing.ts";
@@ -34,7 +34,7 @@ const columns: Columns<Row> = {
 
 const statusOf = ({ status }: Saga) => wordFor(SagaStatusSchema, status);
 
-const list: Command = {
+const list: DeskCommand = {
   name: "saga list",
   operands: [],
   flags: {
@@ -69,7 +69,7 @@ const list: Command = {
   },
 };
 
-const show: Command = {
+const show: DeskCommand = {
   name: "saga show",
   operands: ["SAGA_ID"],
   flags: serviceFlag,
@@ -80,7 +80,7 @@ const show: Command = {
   },
 };
 
-const retry: Command = {
+const retry: DeskCommand = {
   name: "saga retry",
   operands: ["SAGA_ID"],
   flags: serviceFlag,
@@ -100,7 +100,7 @@ const resolutions: Readonly<Record<string, SagaResolution>> = {
   compensate: SagaResolution.COMPENSATE,
 };
 
-const resolve: Command = {
+const resolve: DeskCommand = {
   name: "saga resolve",
   operands: ["SAGA_ID"],
   flags: {
@@ -130,7 +130,7 @@ const resolve: Command = {
 };
 
 /** The commands about sagas. */
-export const sagaCommands: readonly Command[] = [list, show, retry, resolve];
+export const sagaCommands: readonly DeskCommand[] = [list, show, retry, resolve];
 
 async function find(desk: Desk, service: string | undefined, sagaId: string): Promise<Row> {
   const found = await findAtServices(desk, service, async (name) => {
