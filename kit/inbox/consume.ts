@@ -10,7 +10,7 @@ import type { Consumer } from "./inbox.ts";
 import { defaultLimits, type InboxLimits } from "./limits.ts";
 import { measureGroup } from "./measure.ts";
 import { runReleases } from "./release.ts";
-import { stopWhenStalled } from "./stalled.ts";
+import { stopTaking, stopWhenStalled } from "./stop.ts";
 import { deleteForgotten, deleteOldAttempts, deleteOldPositions } from "./statements.ts";
 import { runSweeps } from "./sweep.ts";
 
@@ -77,7 +77,7 @@ async function consumeUntilStalled(
   await ensureStream(nats, { name: group.stream, subjects: group.subjects });
   const consumer = await ensureConsumer(nats, { ...group, name: group.durable, ackWaitMs, maxDeliver });
   const messages = await consumer.consume({ max_messages: maxBuffered, idle_heartbeat: heartbeatMs });
-  const stop = () => messages.stop();
+  const stop = () => void stopTaking(messages);
   signal.addEventListener("abort", stop, { once: true });
   // The signal may have come while the consumer was being made.
   if (signal.aborted) stop();
@@ -100,12 +100,13 @@ type Draining = ConsumeOptions & {
 
 /** Gathers what has arrived while the last batch was being applied, and applies it together. */
 async function drain(draining: Draining, messages: ConsumerMessages) {
+  const { signal } = draining;
   const waiting: JsMsg[] = [];
   let applying: Promise<void> | undefined;
   let batch: JsMsg[] = [];
   const held = () => [...batch, ...waiting];
   const applyWaiting = async () => {
-    while (waiting.length > 0) {
+    while (waiting.length > 0 && !signal.aborted) {
       batch = waiting.splice(0, batchSize);
       await handleMessages({ ...draining, held }, batch);
     }
@@ -113,12 +114,17 @@ async function drain(draining: Draining, messages: ConsumerMessages) {
   };
   for await (const message of messages) {
     waiting.push(message);
-    applying ??= Promise.resolve().then(applyWaiting);
+    if (signal.aborted) handBack(waiting);
+    else applying ??= Promise.resolve().then(applyWaiting);
     if (waiting.length >= maxBuffered) await applying;
   }
-  // Left alone, what was fetched and not begun would be offered to another replica only after `ackWaitMs`.
-  for (const message of waiting.splice(0)) message.nak();
+  handBack(waiting);
   await applying;
+}
+
+/** Left alone, what was fetched and not begun would be offered to another replica only after `ackWaitMs`. */
+function handBack(waiting: JsMsg[]) {
+  for (const message of waiting.splice(0)) message.nak();
 }
 
 const forgetEveryMs = 60 * 60 * 1_000;

@@ -7,7 +7,7 @@ import { HandlerDied, setAside } from "./dead-letters.ts";
 import { EventUnreadable, toDelivery, uuidShape } from "./delivery.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { type OfferedEvent, readHeaders } from "./offered.ts";
-import { stopWhenStalled } from "./stalled.ts";
+import { stopWhenStalled } from "./stop.ts";
 import { selectUnsettled } from "./sweep-statements.ts";
 
 /** What watching for exhausted deliveries needs. */
