@@ -17,6 +17,7 @@ import {
   recall,
   remember,
 } from "./answers.ts";
+import { begin, begunHere } from "./begun.ts";
 import { answerConstraint, layTombstone } from "./statements.ts";
 
 export { type Answer, type CommandKey, type Outcome, type RememberedCommand, recall } from "./answers.ts";
@@ -49,13 +50,18 @@ export async function runRemembered<Prepared, Intended = undefined>(
     const { earlier, intended } = await intend(db, command, work);
     if (earlier) return earlier;
     const prepared = await work.prepare(intended);
+    const first = work.groupCommit ? begunHere(db, textOf(command)) : undefined;
+    // In a shared transaction a repeat would meet its own answer and take the whole group apart: under load, when most calls are
+    // repeats, each would then pay for all.
+    const answered = first && (await first.then(() => recall(db, command)));
+    if (answered) return answered;
     const decide = async (tx: Transaction) => {
       decided = await work.apply(tx, prepared);
       remember(tx, command, decided);
       return decided;
     };
     outcome = work.groupCommit
-      ? await db.sharedTransaction(textOf(command), decide)
+      ? await begin(db, textOf(command), () => db.sharedTransaction(textOf(command), decide))
       : await db.transaction(decide);
   } catch (error) {
     if (!decided || !planted("swallowed-commit-error")) return await answerAfterFailure(db, command, error);

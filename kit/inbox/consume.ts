@@ -10,8 +10,8 @@ import type { Consumer } from "./inbox.ts";
 import { defaultLimits, type InboxLimits } from "./limits.ts";
 import { measureGroup } from "./measure.ts";
 import { runReleases } from "./release.ts";
-import { stopTaking, stopWhenStalled } from "./stop.ts";
 import { deleteForgotten, deleteOldAttempts, deleteOldPositions } from "./statements.ts";
+import { stopTaking, stopWhenStalled } from "./stop.ts";
 import { runSweeps } from "./sweep.ts";
 
 /** What consuming needs. */

@@ -3,7 +3,6 @@ import { newId } from "#kit/ids/ids.ts";
 import type { Queryable, Transaction } from "#kit/postgres/postgres.ts";
 import {
   orderAlreadyReserved,
-  outOfStock,
   type Reservation,
   type ReservationStatus,
   reservationCancelled,
@@ -36,15 +35,19 @@ export interface ReservationChange {
   readonly changes: readonly AvailabilityChange[];
 }
 
+/** A reservation that was made, or the first SKU of which there are too few pieces. */
+export type Reserved =
+  | { readonly reservation: Reservation; readonly changes: readonly AvailabilityChange[] }
+  | { readonly shortSku: string };
+
 /**
- * Sets all lines aside or none; `lines` are merged lines in their order.
- * @throws ServiceError OUT_OF_STOCK naming the first SKU that is short, ORDER_ALREADY_RESERVED, COMMAND_CANCELLED where the release
- *   came first.
+ * Sets all lines aside or, where one is short, none; `lines` are merged lines in their order.
+ * @throws ServiceError ORDER_ALREADY_RESERVED, COMMAND_CANCELLED where the release came first.
  */
 export async function reserve(
   tx: Transaction,
   wanted: { orderId: string; reservationId: string; lines: readonly StockLine[] },
-): Promise<{ reservation: Reservation; changes: AvailabilityChange[] }> {
+): Promise<Reserved> {
   const { orderId, reservationId, lines } = wanted;
   const skus = lines.map((line) => line.sku);
   const quantities = lines.map((line) => line.quantity);
@@ -53,7 +56,7 @@ export async function reserve(
   const rows = await tx.query<InsertedRow>(insert, values);
   const [first] = rows;
   if (!first) throw await whyBarred(tx, orderId);
-  if (first.short_sku !== null) throw outOfStock(first.short_sku);
+  if (first.short_sku !== null) return { shortSku: first.short_sku };
   const reservation: Reservation = { ...wanted, status: "held", expiresAt: first.expires_at, version: 1n };
   return { reservation, changes: toChanges(rows) };
 }

@@ -13,7 +13,7 @@ import { newId } from "#kit/ids/ids.ts";
 import { cutPage, defaultPageSize, parsePageToken, toPageToken } from "#kit/paging/paging.ts";
 import type { Database, Queryable, Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
-import { command, type HandlersFor, query } from "#kit/service/handlers.ts";
+import { command, type HandlersFor, query, Refusal } from "#kit/service/handlers.ts";
 import {
   announceCommitted,
   announceReleased,
@@ -24,6 +24,7 @@ import {
 import { fromWireReason, toMovementMessage, toReservationMessage, toStockMessage } from "./messages.ts";
 import {
   mergeLines,
+  outOfStock,
   reservationEnded,
   reservationNotFound,
   reservationNotHeld,
@@ -96,7 +97,10 @@ async function applyAdjustment(tx: Transaction, request: AdjustStockRequest, cal
 
 async function applyReservation(tx: Transaction, { orderId, lines }: ReserveStockRequest, call: Call) {
   const wanted = { orderId, reservationId: newId("reservation"), lines: mergeLines(lines) };
-  const { reservation, changes } = await reserve(tx, wanted);
+  const reserved = await reserve(tx, wanted);
+  // Returned, not thrown: nothing was written that would have to be undone, least of all what others do in this transaction.
+  if ("shortSku" in reserved) return new Refusal(outOfStock(reserved.shortSku));
+  const { reservation, changes } = reserved;
   announceReserved({ tx, cause: call }, reservation);
   announceThresholds({ tx, cause: call }, changes);
   return { reservation: toReservationMessage(reservation) };

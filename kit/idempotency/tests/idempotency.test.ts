@@ -120,6 +120,38 @@ describe("a repeated command", () => {
     },
   );
 
+  test("costs those nothing that share a transaction with it", async () => {
+    const command = aCommand();
+    const again = { ...countingWork(command.key).work, groupCommit: true };
+    await run(command, again);
+    const others = Array.from({ length: 5 }, () => aCommand());
+    const counted = others.map((other) => countingWork(other.key));
+    const [answers] = await Promise.all([
+      Promise.all(Array.from({ length: 3 }, () => run(command, again))),
+      ...others.map((other, n) => run(other, { ...again, ...counted[n]?.work, groupCommit: true })),
+    ]);
+    expect(answers.map(({ replayed }) => replayed)).toEqual([true, true, true]);
+    expect(counted.map(({ calls }) => calls.applied)).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  test("that comes while the first is being decided waits for its answer, and is not tried itself", async () => {
+    const command = aCommand();
+    const [applying, mayEnd] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const counted = countingWork(command.key, async () => {
+      applying.resolve();
+      await mayEnd.promise;
+      return undefined;
+    });
+    const work = { ...counted.work, groupCommit: true };
+    const first = run(command, work);
+    await applying.promise;
+    const repeat = run(command, work);
+    mayEnd.resolve();
+    expect(await first).toMatchObject({ replayed: false });
+    expect(await repeat).toMatchObject({ replayed: true });
+    expect(counted.calls.applied).toBe(1);
+  });
+
   test("refused by its intent is refused again, though the intent would succeed by now", async () => {
     const command = aCommand();
     const { work } = countingWork(command.key);

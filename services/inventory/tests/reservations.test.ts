@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
+import { statement } from "#kit/postgres/postgres.ts";
 import { release, reserve } from "../reservation-store.ts";
 import { fromLines, insist, openShop, type Shop } from "./shop.ts";
 import { someoneWaits, whileStockIsLocked } from "./stock-lock.ts";
@@ -63,7 +64,7 @@ test("while pieces come back as fast as they go, a reservation succeeds or is ou
       const outcome = await db
         .transaction((tx) => reserve(tx, { ...wanted, lines }))
         .then(
-          () => "reserved",
+          (made) => ("shortSku" in made ? "OUT_OF_STOCK" : "reserved"),
           (error: Error & { reason?: string }) => error.reason ?? error.message,
         );
       outcomes.add(outcome);
@@ -73,6 +74,20 @@ test("while pieces come back as fast as they go, a reservation succeeds or is ou
   await Promise.all(Array.from({ length: 14 }, buyer));
   expect([...outcomes].sort()).toEqual(["OUT_OF_STOCK", "reserved"]);
   expect(await shop.stockOf("TIGHT-1")).toEqual({ onHand: 5, reserved: 0, available: 5 });
+});
+
+test("an order that finds too few pieces keeps its place in a transaction with others, and costs them none of their own", async () => {
+  await shop.receive({ "GROUP-1": 60, "GROUP-2": 1 });
+  const buy = (sku: string) => shop.reserve({ [sku]: 2 }).catch(() => undefined);
+  await Promise.all(Array.from({ length: 60 }, (_, n) => buy(n % 2 === 0 ? "GROUP-1" : "GROUP-2")));
+  const [row] = await shop.service.db.query<{ made: number; transactions: number }>(
+    statement(
+      "test-transactions",
+      `select count(*)::int as made, count(distinct xmin::text)::int as transactions from reservations where skus = '{GROUP-1}'`,
+    ),
+  );
+  expect(row?.made).toBe(30);
+  expect(row?.transactions).toBeLessThan(25);
 });
 
 test("200 buyers at once for 50 pieces: 50 get one, 150 do not, and nothing is oversold", async () => {
