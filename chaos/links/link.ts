@@ -49,6 +49,7 @@ interface Pair {
 /** Opens a link on its port of 127.0.0.1. */
 export async function openLink(options: LinkOptions): Promise<Link> {
   const pairs = new Set<Pair>();
+  const callers = new Set<Socket>();
   let trouble: LinkTrouble | undefined;
   let turn = 0;
   const passage: Passage = {
@@ -66,6 +67,8 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   };
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (caller) => {
     caller.on("error", () => caller.destroy());
+    callers.add(caller);
+    caller.once("close", () => callers.delete(caller));
     if (trouble?.kind === "refusing") return void caller.resetAndDestroy();
     const order = options.targets.map((_, at) => options.targets[(turn + at) % options.targets.length] ?? 0);
     turn += 1;
@@ -92,6 +95,8 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       new Promise((resolve) => {
         server.close(() => resolve());
         reset();
+        // Of those too that nobody has answered yet.
+        for (const caller of callers) caller.destroy();
       }),
   };
 }
@@ -132,9 +137,9 @@ function join(caller: Socket, answerer: Socket | undefined, passage: Passage, pa
   for (const [socket, other] of [sockets, sockets.toReversed()] as [Socket, Socket][]) {
     socket.on("error", () => other.resetAndDestroy());
     socket.once("close", () => {
-      pairs.delete(pair);
       // Whoever closed in good order has sent its end before, which may still be on its way.
       if (!socket.readableEnded) other.resetAndDestroy();
+      if (other.closed) pairs.delete(pair);
     });
   }
   caller.resume();

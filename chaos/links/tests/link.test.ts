@@ -92,6 +92,25 @@ test("a stalled link takes connections and keeps what is said until it moves aga
   await eventually(() => expect([before.heard.text, during.heard.text]).toEqual(["a:1a:2", "a:3"]));
 });
 
+test("an end that a stalled link holds back arrives once it moves again", async () => {
+  const { promise: told, resolve } = Promise.withResolvers<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.resume().once("end", () => resolve(socket));
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  opened.push(server);
+  const made = await link([(server.address() as { port: number }).port]);
+  const { end, heard } = call(made);
+  end();
+  const answerer = await told;
+  made.trouble({ kind: "stalled" });
+  answerer.end();
+  await eventually(() => expect(answerer.closed).toBe(true));
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  made.trouble(undefined);
+  await eventually(() => expect(heard.ended).toBe("closed"));
+});
+
 test("a slow link is late both ways and keeps the order", async () => {
   const made = await link([(await startEcho("")).port]);
   made.trouble({ kind: "slow", minMs: 30, maxMs: 60 });
