@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv } from "ajv";
@@ -7,6 +7,7 @@ import addFormats from "ajv-formats";
 import { describe, expect, it, vi } from "vitest";
 import { Audience } from "#gen/souk/options/v1/options_pb.ts";
 import { compileRoutes } from "../services/gateway/api-document.ts";
+import { eventFiles } from "../services/gateway/event-document.ts";
 import { policyOf, servedServices } from "../services/gateway/policy.ts";
 import { apiPages } from "../tools/api-pages.ts";
 
@@ -16,7 +17,7 @@ type Json = any;
 // Validators compile large schemas: seconds of work on a machine that is busy with other suites.
 vi.setConfig({ testTimeout: 60_000 });
 
-const made = await apiPages();
+const made = apiPages();
 const committed = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 const openapi: Json = JSON.parse(committed("docs/openapi.json"));
 const asyncapi: Json = JSON.parse(committed("docs/asyncapi.json"));
@@ -148,6 +149,11 @@ describe("docs/openapi.json", () => {
 });
 
 describe("docs/asyncapi.json", () => {
+  it("tells of every file of the contract that declares events", () => {
+    const declared = globSync("proto/souk/*/v*/events.proto", { cwd: new URL("..", import.meta.url) });
+    expect(eventFiles.map(({ name }) => `proto/${name}.proto`)).toEqual(declared.sort());
+  });
+
   it("is valid AsyncAPI 3, and a document that is not is caught", () => {
     const schema = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0.json");
     const ajv = new Ajv({ strict: false, validateFormats: false, meta: false, validateSchema: false });

@@ -234,6 +234,8 @@ export interface EdgeOptions {
   readonly onRequest?: (request: EdgeRequest) => void;
   /** Decides on a matched call by throwing an {@link EdgeError} or returning; the synchronous way costs no promise. */
   readonly admit?: (call: EdgeCall) => void | Promise<void>;
+  /** Decides in the same way on a request that no RPC answers, before it gets its document, 404, 405 or list of methods. */
+  readonly admitUnmatched?: (request: EdgeRequest) => void | Promise<void>;
   /** The document at a raw path, asked for where no route has it. GET and HEAD are answered, by its digest as ETag. */
   readonly documentAt?: (path: string) => Document | undefined;
   readonly onSettled?: (settled: Settled) => void;

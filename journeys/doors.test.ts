@@ -197,6 +197,21 @@ test.each(services)("buf curl learns %s by reflection alone, and calls it", asyn
   expect(JSON.parse(health.stdout)).toEqual({ status: "SERVING" });
 });
 
+test.each(["connect", "grpc", "grpcweb"])(
+  "buf curl reads the shop's contract from proto, and calls the gateway by %s",
+  async (protocol) => {
+    const root = join(import.meta.dirname, "..");
+    const args = ["curl", "--schema", "proto", "--protocol", protocol, "--http2-prior-knowledge"];
+    const url = `${shop().gatewayUrl}/souk.catalog.v1.CatalogService/ListProducts`;
+    const { stdout } = await promisify(execFile)(
+      join(root, "node_modules/.bin/buf"),
+      [...args, "-d", '{"pageSize":1}', url],
+      { cwd: root, timeout: 20_000 },
+    );
+    expect(JSON.parse(stdout).products).toHaveLength(1);
+  },
+);
+
 test("the gateway's public port has no reflection", async () => {
   const asked = reflect(shop().processes.ports.gateway, { case: "listServices", value: "" });
   await expect(asked).rejects.toMatchObject({ code: status.UNIMPLEMENTED });

@@ -4,17 +4,17 @@
 import { writeFileSync } from "node:fs";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { compileRoutes, describeApi } from "../services/gateway/api-document.ts";
-import { describeEvents } from "./event-document.ts";
+import { describeEvents } from "../services/gateway/event-document.ts";
 
 /** The documents by their path from the root of the repository. */
-export async function apiPages(): Promise<ReadonlyMap<string, string>> {
+export function apiPages(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/openapi.json", textOf(describeApi(compileRoutes()))],
-    ["docs/asyncapi.json", textOf(await describeEvents())],
+    ["docs/asyncapi.json", textOf(describeEvents())],
   ]);
 }
 
 const textOf = (document: JsonObject) => `${JSON.stringify(document, null, 2)}\n`;
 
 if (import.meta.main)
-  for (const [path, text] of await apiPages()) writeFileSync(new URL(`../${path}`, import.meta.url), text);
+  for (const [path, text] of apiPages()) writeFileSync(new URL(`../${path}`, import.meta.url), text);

@@ -4,7 +4,7 @@ import { EdgeError, toEdgeError } from "../edge-error.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Procedure } from "../routing/route-table.ts";
 import { backendMetadata, type Runtime } from "../runtime.ts";
-import { discardRest } from "../server/discard.ts";
+import { admitUnmatched } from "../unmatched.ts";
 import type { Destinations } from "../upstream/backend-choice.ts";
 import type { BackendHealth } from "../upstream/backend-health.ts";
 import { type Call, failed } from "../upstream/call.ts";
@@ -24,8 +24,14 @@ import { passOn, trailersOf } from "./grpc-trailers.ts";
 export function servePassthrough(runtime: Runtime, exchange: Exchange, stream: ServerHttp2Stream): void {
   const procedure = runtime.table.procedures.get(exchange.target);
   if (procedure === undefined) {
+    const refuse = (error: EdgeError) => refusePassthrough(runtime, exchange, stream, error);
     const unknown = { reason: "ROUTE_NOT_FOUND", message: "there is no such method", plain: true };
-    refusePassthrough(runtime, exchange, stream, new EdgeError({ code: Code.UNIMPLEMENTED, ...unknown }));
+    admitUnmatched(
+      runtime,
+      exchange,
+      () => refuse(new EdgeError({ code: Code.UNIMPLEMENTED, ...unknown })),
+      refuse,
+    );
     return;
   }
   new Passthrough(runtime, exchange, stream, procedure).start(procedure);
@@ -102,7 +108,6 @@ class Passthrough {
         ...trailers,
       };
       this.#stream.respond(headers, { endStream: true });
-      discardRest(this.#stream);
     }
     this.#exchange.settle(200, error.code, error);
   }
@@ -172,7 +177,6 @@ class Passthrough {
     this.#stream.on("wantTrailers", () => this.#stream.sendTrailers(trailers));
     this.#finish(trailers);
     this.#stream.end(frame);
-    discardRest(this.#stream);
   }
 
   /** `chunks` came before the backend was known. */
@@ -256,7 +260,6 @@ class Passthrough {
     if (headers["grpc-status"] !== undefined) {
       this.#finish(headers);
       this.#stream.respond(answer, { endStream: true });
-      discardRest(this.#stream);
       return;
     }
     this.#stream.respond(answer, { waitForTrailers: true });
@@ -275,7 +278,6 @@ class Passthrough {
     this.#finish(this.#trailers);
     this.#stream.end();
     this.#upstream?.reset(errorCode.none);
-    discardRest(this.#stream);
   }
 
   #finish(trailers: IncomingHttpHeaders): void {

@@ -3,6 +3,7 @@ import { Code } from "../grpc/grpc-code.ts";
 import type { Match } from "../routing/matcher.ts";
 import type { RestRoute } from "../routing/route-table.ts";
 import { isClientStream } from "../routing/rules.ts";
+import { admitUnmatched } from "../unmatched.ts";
 import { destinationOf } from "../upstream/backend-choice.ts";
 import type { Call } from "../upstream/call.ts";
 import { sendAnswer, sendProblem } from "./answer.ts";
@@ -25,7 +26,13 @@ export function serveRest(context: RestContext): void {
   const at = exchange.target.indexOf("?");
   const path = at === -1 ? exchange.target : exchange.target.slice(0, at);
   const match = runtime.table.matcher.match(exchange.httpMethod, path);
-  if (match === undefined) answerUnmatched(context, path);
+  if (match === undefined)
+    admitUnmatched(
+      runtime,
+      exchange,
+      () => answerUnmatched(context, path),
+      (error) => sendProblem(runtime, exchange, context.response, error),
+    );
   else new RestCall(context, match, at === -1 ? "" : exchange.target.slice(at + 1)).start();
 }
 

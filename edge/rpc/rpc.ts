@@ -1,9 +1,11 @@
 import { EdgeError, toEdgeError } from "../edge-error.ts";
+import type { Exchange } from "../exchange.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import { sendProblem } from "../rest/answer.ts";
 import type { RestContext } from "../rest/rest-context.ts";
 import type { Procedure } from "../routing/route-table.ts";
 import type { Runtime } from "../runtime.ts";
+import { admitUnmatched } from "../unmatched.ts";
 import { createSink } from "./create-sink.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { createJsonCodec, type MessageCodec, protobufCodec } from "./message-codec.ts";
@@ -37,7 +39,12 @@ function serve(
   const { runtime, exchange, request } = context;
   const procedure = runtime.table.procedures.get(path);
   if (procedure === undefined) {
-    refuseUnknown(context);
+    admitUnmatched(
+      runtime,
+      exchange,
+      () => refuseUnknown(context, unknownMethod(exchange)),
+      (error) => refuseUnknown(context, error),
+    );
     return;
   }
   const at = exchange.target.indexOf("?");
@@ -53,14 +60,21 @@ function serve(
 }
 
 /** gRPC has a status for it; callers of the other protocols read UNIMPLEMENTED out of 404. */
-function refuseUnknown(context: RestContext): void {
+function unknownMethod({ protocol }: Exchange): EdgeError {
+  return new EdgeError({
+    code: protocol === "grpc" ? Code.UNIMPLEMENTED : Code.NOT_FOUND,
+    reason: "ROUTE_NOT_FOUND",
+    message: "there is no such method",
+    plain: true,
+  });
+}
+
+function refuseUnknown(context: RestContext, error: EdgeError): void {
   const { runtime, exchange, response } = context;
-  const unknown = { reason: "ROUTE_NOT_FOUND", message: "there is no such method", plain: true };
   if (exchange.protocol !== "grpc") {
-    sendProblem(runtime, exchange, response, new EdgeError({ code: Code.NOT_FOUND, ...unknown }));
+    sendProblem(runtime, exchange, response, error);
     return;
   }
-  const error = new EdgeError({ code: Code.UNIMPLEMENTED, ...unknown });
   const contentType = exchange.header("content-type") ?? "application/grpc";
   exchange.settle(
     createSink(context, { form: "grpc", json: false, contentType }).finish(error, {}),

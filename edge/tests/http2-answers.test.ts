@@ -137,7 +137,18 @@ test.each([...refusals, ...whole])(
   },
 );
 
-test.each(tooLarge)(
+const passed: [string, Asked] = [
+  "gRPC",
+  {
+    method: "POST",
+    path: rpcPath("GetBook"),
+    type: "application/grpc",
+    ...cutShort,
+    body: envelope(cutShort.body, 199_995),
+  },
+];
+
+test.each([...tooLarge, passed])(
   "a body over %s that is refused and keeps its stream open is cut off",
   async (_what, asked) => {
     const frames = await ask(asked, (seen) => seen.some(({ type }) => type === frameType.reset));

@@ -1,4 +1,4 @@
-import type { EdgeCall } from "#edge/edge.ts";
+import type { EdgeCall, EdgeRequest } from "#edge/edge.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import { type MethodPolicy, RateClass } from "#gen/souk/options/v1/options_pb.ts";
 import type { Principal, TokenVerifier } from "#kit/auth/auth.ts";
@@ -38,16 +38,35 @@ export function admit(admission: Admission, call: EdgeCall): void | Promise<void
   }
 }
 
+/**
+ * What nothing answers, or a document does, is counted as well: whoever looks for doors is to knock slowly.
+ * @throws EdgeError 429.
+ */
+export function admitUnmatched(admission: Admission, request: EdgeRequest): void | Promise<void> {
+  try {
+    const pending = enter(admission, request);
+    if (pending instanceof Promise)
+      return pending.catch((error: unknown) => {
+        throw toEdgeError(error);
+      });
+  } catch (error) {
+    throw toEdgeError(error);
+  }
+}
+
 /** Goes on at once where it can. */
 function then<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
 /** Before anything is verified: a signature costs more than a lookup, and guesses are to be few. */
-function enter({ rateLimit, rates }: Admission, call: EdgeCall): void | Promise<void> {
-  const taken = rateLimit.take("address", addressKey(factsOf(call).address));
+function enter(
+  { rateLimit, rates }: Pick<Admission, "rateLimit" | "rates">,
+  request: EdgeRequest,
+): void | Promise<void> {
+  const taken = rateLimit.take("address", addressKey(factsOf(request).address));
   return then(taken, (standing) => {
-    if (standing.retryAfterMs !== undefined) refuseRate(call, "address", rates.address, standing);
+    if (standing.retryAfterMs !== undefined) refuseRate(request, "address", rates.address, standing);
   });
 }
 
@@ -121,7 +140,7 @@ function ruleOf({ rateClass }: MethodPolicy): RateRule {
  * Both forms of the draft (draft-ietf-httpapi-ratelimit-headers): `RateLimit` of today's, and the three fields of the earlier
  * ones, which more clients read.
  */
-function tellStanding(call: EdgeCall, rule: RateRule, rate: Rate, { remaining, resetMs }: Standing): void {
+function tellStanding(call: EdgeRequest, rule: RateRule, rate: Rate, { remaining, resetMs }: Standing): void {
   const resetSeconds = Math.ceil(resetMs / 1_000);
   call.setHeader("ratelimit-policy", `"${rule}";q=${rate.burst};w=${Math.ceil(rate.burst / rate.perSecond)}`);
   call.setHeader("ratelimit", `"${rule}";r=${remaining};t=${resetSeconds}`);
@@ -130,7 +149,7 @@ function tellStanding(call: EdgeCall, rule: RateRule, rate: Rate, { remaining, r
   call.setHeader("ratelimit-reset", String(resetSeconds));
 }
 
-function refuseRate(call: EdgeCall, rule: RateRule, rate: Rate, standing: Standing): never {
+function refuseRate(call: EdgeRequest, rule: RateRule, rate: Rate, standing: Standing): never {
   tellStanding(call, rule, rate, standing);
   throw rateLimited(standing.retryAfterMs ?? 0);
 }

@@ -46,6 +46,7 @@ Every call is described by its contract: the same methods answer REST as below, 
 - \`X-Correlation-ID\` of a request (letters, digits and \`._:-\`, up to 128) comes back in its answer and stands in every log line.
 - \`Connect-Timeout-Ms\` shortens the time a call may take.
 - Calls are counted by caller. \`RateLimit-Remaining\` tells how many are left, \`Retry-After\` of a 429 when to come again.
+- What services announce is described as AsyncAPI 3: [asyncapi.json](/asyncapi.json).
 - Amounts are whole numbers of a currency's minor unit, as text.`;
 
 const header = (says: string, type = "string"): JsonObject => ({ description: says, schema: { type } });

@@ -14,7 +14,7 @@ import {
   startTracing,
 } from "#kit/telemetry/telemetry.ts";
 import { reportRequest } from "./access-log.ts";
-import { admit } from "./admission.ts";
+import { admit, admitUnmatched } from "./admission.ts";
 import { type GatewayConfig, readConfig } from "./config.ts";
 import { createEntrance } from "./entrance.ts";
 import { edgePolicyFor, operatorServices, ownServices, publicServices, servedServices } from "./policy.ts";
@@ -85,6 +85,7 @@ export function createGatewayEdge(
     onRequest: createEntrance(config),
     documentAt: createDocuments(() => edge.routes),
     admit: (call) => admit(admission, call),
+    admitUnmatched: (request) => admitUnmatched(admission, request),
     onSettled: (settled) => reportRequest(settled, log, metrics),
     problem: refineProblem,
     unknownMembers: "reject",

@@ -1,10 +1,13 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Document, Route } from "#edge/edge.ts";
 import { describeApi } from "./api-document.ts";
+import { describeEvents } from "./event-document.ts";
 
-/** Where the OpenAPI document and the page that shows it are. */
+/** Where the OpenAPI document, the page that shows it, and the AsyncAPI document are. */
 export const apiDocumentPath = "/openapi.json";
+export const eventDocumentPath = "/asyncapi.json";
 export const referencePath = "/docs";
 
 /** Everything of the page comes from here, nothing in it runs that is no file, and nobody frames it. */
@@ -54,10 +57,8 @@ const fromPackage = (name: string) =>
 /** The documents that the gateway serves beside its routes, by path; each is made when it is first asked for. */
 export function createDocuments(routes: () => readonly Route[]): (path: string) => Document | undefined {
   const makers = new Map<string, () => Document>([
-    [
-      apiDocumentPath,
-      () => made(json, JSON.stringify(describeApi(routes())), { "cache-control": "no-cache" }),
-    ],
+    [apiDocumentPath, () => described(describeApi(routes()))],
+    [eventDocumentPath, () => described(describeEvents())],
     [referencePath, () => made("text/html; charset=utf-8", page, pageHeaders)],
     [`${referencePath}/`, () => made("text/html; charset=utf-8", page, pageHeaders)],
     [`${referencePath}/start.js`, () => made(script, startScript, assetHeaders)],
@@ -72,6 +73,9 @@ export function createDocuments(routes: () => readonly Route[]): (path: string) 
     return known;
   };
 }
+
+const described = (document: JsonObject) =>
+  made(json, JSON.stringify(document), { "cache-control": "no-cache" });
 
 const made = (contentType: string, text: string, headers: Readonly<Record<string, string>>): Document => ({
   contentType,

@@ -10,7 +10,7 @@ import { InventoryService } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { Secret } from "#kit/config/config.ts";
 import { createClient } from "#kit/rpc/client.ts";
 import type { RunningService } from "#kit/service/service.ts";
-import { fetchTestToken, testEnvironment } from "#kit/testing/testing.ts";
+import { eventually, fetchTestToken, testEnvironment } from "#kit/testing/testing.ts";
 import { startGateway } from "../gateway.ts";
 import { createTickets } from "../tickets.ts";
 
@@ -305,6 +305,14 @@ describe("the reference", () => {
     expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(committedDocument, "utf8")));
   });
 
+  test("of what is announced is a document beside it, which it links to", async () => {
+    const { status, headers, text } = await load("/asyncapi.json");
+    expect([status, headers.get("content-type")]).toEqual([200, "application/json; charset=utf-8"]);
+    const committed = readFileSync(new URL("../../../docs/asyncapi.json", import.meta.url), "utf8");
+    expect(JSON.parse(text)).toEqual(JSON.parse(committed));
+    expect(JSON.parse((await load("/openapi.json")).text).info.description).toContain("](/asyncapi.json)");
+  });
+
   test("is a page that takes everything from here, and runs nothing that is no file", async () => {
     expect((await load("/docs/")).status).toBe(200);
     const { status, headers, text } = await load("/docs");
@@ -348,6 +356,37 @@ describe("too many requests", () => {
       expect(headers.get("ratelimit-remaining")).toBe("0");
       expect(problem).toMatchObject({ reason: "RATE_LIMITED", title: "Too Many Requests" });
     }
+  });
+});
+
+describe("too many requests for what is not there, or for documents", () => {
+  test("are answered 429 like any others from their address, in each protocol", async () => {
+    const limits = { RATE_LIMIT_ADDRESS_PER_SECOND: "1", RATE_LIMIT_ADDRESS_BURST: "1" };
+    await using own = disposable(await startForTest({ ...limits, TRUSTED_PROXIES: "127.0.0.0/8" }));
+    const paths = [
+      ["/no/such/route", 404],
+      ["/openapi.json", 200],
+      ["/souk.inventory.v1.InventoryService/ReserveStock?connect=v1", 404],
+    ] as const;
+    for (const [at, [path, status]] of paths.entries()) {
+      const from = { "x-forwarded-for": `198.51.100.${at + 10}` };
+      const ask = () => get(path, from, urlOf(own.service));
+      expect((await ask()).status).toBe(status);
+      const refused = await eventually(async () => {
+        const answer = await ask();
+        expect(answer.status).toBe(429);
+        return answer;
+      });
+      expect(refused.problem).toMatchObject({ reason: "RATE_LIMITED" });
+      expect(refused.headers.get("retry-after")).toBe("1");
+    }
+    const grpc = createClient(InventoryService, {
+      url: urlOf(own.service),
+      token: () => Promise.resolve(token),
+    });
+    const asking = () => grpc.reserveStock({ orderId }, { idempotencyKey: "1" });
+    await eventually(() => expect(asking()).rejects.toMatchObject({ code: 8 }));
+    grpc.close();
   });
 });
 

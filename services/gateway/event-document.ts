@@ -1,15 +1,29 @@
 // Describes the shop's events as AsyncAPI 3: a channel for each, named as its subject, the message with its CloudEvents headers, and who
 // sends it. Everything is derived from the contract's declarations.
 
-import { globSync } from "node:fs";
-import type { AnyDesc, DescMessage, JsonObject } from "@bufbuild/protobuf";
-import { type DescFile, hasOption } from "@bufbuild/protobuf";
+import { type AnyDesc, type DescMessage, hasOption, type JsonObject } from "@bufbuild/protobuf";
 import { exampleOf } from "#edge/openapi/example.ts";
 import { createSchemas, type Schemas } from "#edge/openapi/schema.ts";
 import { comments } from "#gen/comments.ts";
+import { file_souk_catalog_v1_events } from "#gen/souk/catalog/v1/events_pb.ts";
+import { file_souk_inventory_v1_events } from "#gen/souk/inventory/v1/events_pb.ts";
+import { file_souk_ops_v1_events } from "#gen/souk/ops/v1/events_pb.ts";
 import { event as eventOption } from "#gen/souk/options/v1/options_pb.ts";
+import { file_souk_orders_v1_events } from "#gen/souk/orders/v1/events_pb.ts";
+import { file_souk_payments_v1_events } from "#gen/souk/payments/v1/events_pb.ts";
+import { file_souk_shipping_v1_events } from "#gen/souk/shipping/v1/events_pb.ts";
 import { type EventName, eventName } from "#kit/nats/event-names.ts";
-import { exampleOf as fieldExample } from "../services/gateway/api-examples.ts";
+import { exampleOf as fieldExample } from "./api-examples.ts";
+
+/** The files that declare events; a test compares them with the contract's. */
+export const eventFiles = [
+  file_souk_catalog_v1_events,
+  file_souk_inventory_v1_events,
+  file_souk_ops_v1_events,
+  file_souk_orders_v1_events,
+  file_souk_payments_v1_events,
+  file_souk_shipping_v1_events,
+];
 
 const prefix = "souk";
 const contentType = "application/protobuf";
@@ -22,8 +36,8 @@ interface DeclaredEvent {
 }
 
 /** The AsyncAPI document of every event of the contract. */
-export async function describeEvents(): Promise<JsonObject> {
-  const events = await readEvents();
+export function describeEvents(): JsonObject {
+  const events = readEvents();
   const schemas = createSchemas({ commentOf, refPrefix: "#/components/schemas/" });
   const messages = Object.fromEntries(events.map((event) => [event.name.type, messageOf(event, schemas)]));
   return {
@@ -51,10 +65,8 @@ const description = `What services of the shop tell each other, and whoever else
 
 Every event leaves its service through a transactional outbox and is published at least once: consumers drop an event whose \`ce-id\` they have applied. Events of one aggregate are numbered by \`souk-aggregate-version\`; \`souk-previous-version\` names the one before. The payload is the protobuf message itself; the schemas here show it as ProtoJSON.`;
 
-async function readEvents(): Promise<DeclaredEvent[]> {
-  const paths = globSync("gen/souk/*/v*/events_pb.ts", { cwd: new URL("..", import.meta.url) }).sort();
-  const files = await Promise.all(paths.map(readFile));
-  return files.flatMap((file) =>
+function readEvents(): DeclaredEvent[] {
+  return eventFiles.flatMap((file) =>
     file.messages
       .filter((desc) => hasOption(desc, eventOption))
       .map((desc) => ({
@@ -63,12 +75,6 @@ async function readEvents(): Promise<DeclaredEvent[]> {
         service: file.proto.package.split(".")[1] ?? "",
       })),
   );
-}
-
-async function readFile(path: string): Promise<DescFile> {
-  const module = (await import(new URL(`../${path}`, import.meta.url).href)) as Record<string, unknown>;
-  const file = Object.values(module).find((value) => (value as { kind?: unknown }).kind === "file");
-  return file as DescFile;
 }
 
 function commentOf(desc: AnyDesc): string | undefined {
