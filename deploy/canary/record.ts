@@ -2,7 +2,7 @@
 
 import { type Cluster, CONFIG_MAPS, create, find, LEASES, list, replace } from "./cluster.ts";
 import type { Rollout } from "./course.ts";
-import { CANARY_LABEL, type KubernetesObject } from "./objects.ts";
+import { CANARY_LABEL, type KubernetesObject, RUN_ANNOTATION } from "./objects.ts";
 
 const nameOf = (service: string) => `canary-${service}`;
 
@@ -44,33 +44,69 @@ export class Taken extends Error {
   override readonly name = "Taken";
 }
 
-/** Opens the record for one run, which is to hold the lease. `previous` of an ended rollout is kept beside the next. */
-export async function openRecord(cluster: Cluster, service: string): Promise<RolloutRecord> {
-  let known = await find(cluster, CONFIG_MAPS, nameOf(service));
-  let last = known?.data?.rollout;
+/**
+ * Opens the record for the run that holds the lease, and writes its name on it: what the run before has on its way to be written comes too
+ * late then. The last rollout is kept beside the next, as `previous`.
+ */
+export async function openRecord(cluster: Cluster, service: string, run: string): Promise<RolloutRecord> {
+  let known = await claimRecord(cluster, service, run);
   return {
     async write(rollout) {
+      const { rollout: last, previous: before } = known?.data ?? {};
       const text = writeRollout(rollout);
       if (text === last) return;
-      const isAnother =
-        known?.data?.rollout !== undefined &&
-        readRollout(known.data.rollout).startedAtMs !== rollout.startedAtMs;
-      const previous = isAnother ? known?.data?.rollout : known?.data?.previous;
+      const isAnother = last !== undefined && readRollout(last).startedAtMs !== rollout.startedAtMs;
+      const previous = isAnother ? last : before;
+      const data = { rollout: text, ...(previous === undefined ? {} : { previous }) };
       const object: KubernetesObject = {
         apiVersion: "v1",
         kind: "ConfigMap",
-        metadata: {
-          name: nameOf(service),
-          namespace: cluster.namespace,
-          labels: { [CANARY_LABEL]: service },
-          ...(known?.metadata.resourceVersion && { resourceVersion: known.metadata.resourceVersion }),
-        },
-        data: { rollout: text, ...(previous === undefined ? {} : { previous }) },
+        metadata: metadataOf(cluster, service, { run, known }),
+        data,
       };
       const written = await (known ? replace : create)(cluster, CONFIG_MAPS, object);
-      if (!written) throw new Taken(`another run drives the canary of ${service} now`);
-      [known, last] = [written, text];
+      if (!written) throw taken(service);
+      known = written;
     },
+  };
+}
+
+const taken = (service: string) => new Taken(`another run drives the canary of ${service} now`);
+
+const CLAIMS = 5;
+
+async function claimRecord(
+  cluster: Cluster,
+  service: string,
+  run: string,
+): Promise<KubernetesObject | undefined> {
+  for (let attempt = 1; attempt <= CLAIMS; attempt += 1) {
+    const known = await find(cluster, CONFIG_MAPS, nameOf(service));
+    if (!known) return undefined;
+    const metadata = metadataOf(cluster, service, { run, known });
+    const claimed = await replace(cluster, CONFIG_MAPS, {
+      ...known,
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata,
+    });
+    if (claimed) return claimed;
+  }
+  throw taken(service);
+}
+
+function metadataOf(
+  { namespace }: Cluster,
+  service: string,
+  { run, known }: { run: string; known: KubernetesObject | undefined },
+) {
+  const { resourceVersion } = known?.metadata ?? {};
+  return {
+    name: nameOf(service),
+    namespace,
+    labels: { [CANARY_LABEL]: service },
+    annotations: { [RUN_ANNOTATION]: run },
+    ...(resourceVersion && { resourceVersion }),
   };
 }
 

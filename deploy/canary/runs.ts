@@ -45,7 +45,7 @@ export async function withRun<Answer>(
     const run: Run = {
       cluster,
       lease,
-      record: await openRecord(cluster, service),
+      record: await openRecord(cluster, service, lease.run),
       routes: await openRoutes(cluster, service, lease.run),
       tell: createTeller(cluster),
       scrape: judges ? (scrape ?? createScrape(api)) : undefined,
@@ -76,6 +76,7 @@ export async function start(place: Place, asked: Beginning): Promise<Rollout> {
       ? takenOver(goesOn)
       : newRollout(cluster, { ...asked, stableImage: imageOf(stable) });
     // A promotion has pods and a route; all else is made sure of again.
+    if (goesOn) run.say("taken over");
     if (!rollout.stableTouched) await prepare(run, stable, rollout);
     await run.record.write(rollout);
     return await driveOrStop(run, rollout);

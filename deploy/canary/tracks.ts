@@ -71,12 +71,13 @@ async function tell(cluster: Cluster, rollout: Rollout, wanted: Wanted): Promise
   if (rollout.phase === "promoted") await remove(cluster, DEPLOYMENTS, `${rollout.service}-canary`);
 }
 
-async function setImage(
-  cluster: Cluster,
-  { metadata: { name } }: KubernetesObject,
-  image: string,
-): Promise<void> {
-  const body = { spec: { template: { spec: { containers: [{ name: APP, image }] } } } };
+/** Refused where the Deployment has changed since it was read: a run that stood still meanwhile may not have its way. */
+async function setImage(cluster: Cluster, { metadata }: KubernetesObject, image: string): Promise<void> {
+  const { name, resourceVersion } = metadata;
+  const body = {
+    metadata: { resourceVersion },
+    spec: { template: { spec: { containers: [{ name: APP, image }] } } },
+  };
   await patch(cluster, { resource: DEPLOYMENTS, name, kind: "strategic-merge" }, body);
 }
 

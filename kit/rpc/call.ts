@@ -26,6 +26,8 @@ export interface CallContext {
   readonly signal?: AbortSignal | undefined;
   /** The caller's bearer token, for calls that go on as the caller. */
   readonly token?: string | undefined;
+  /** Set where somebody chose the canaries for this piece of work: the calls it makes choose them too. */
+  readonly track?: "canary" | undefined;
 }
 
 /** One call as a handler sees it. */

@@ -219,6 +219,22 @@ it("an own call carries the service's token, a forwarded one the caller's, and a
   expect(subjects).toEqual(["orders", "ada", "eve"]);
 });
 
+it("who chose the canaries chooses them in every call that follows; any other word chooses nothing", async () => {
+  const seen: (string | undefined)[] = [];
+  await using far = await startInventory({
+    getStock: (_request, call) => {
+      seen.push(call.metadata("x-souk-track"));
+      return {};
+    },
+  });
+  using toFar = clientOf(far.url);
+  await using near = await startInventory({ getStock: (request, call) => toFar.getStock(request, { call }) });
+  using client = clientOf(near.url);
+  for (const track of ["canary", undefined, "stable"])
+    await client.getStock({ sku }, { call: { correlationId: "c", track: track as "canary" } });
+  expect(seen).toEqual(["canary", undefined, undefined]);
+});
+
 it("what is called on behalf of a call goes by its correlation id and its trace", async () => {
   const seen: Partial<Call>[] = [];
   await using inventory = await startInventory({

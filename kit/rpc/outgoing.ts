@@ -5,6 +5,7 @@ import { type Deadline, deadlineIn } from "#kit/time/time.ts";
 import { deadlineExceeded } from "./abandonment.ts";
 import type { CallContext } from "./call.ts";
 import type { RpcMethod } from "./method.ts";
+import { trackHeader } from "./track.ts";
 
 /** Time kept back from an inherited deadline, so that the caller hears why it failed before its own time is over. */
 const reserveMs = 20;
@@ -77,5 +78,6 @@ function metadataFor(
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   if (idempotencyKey !== undefined) metadata.set("idempotency-key", idempotencyKey);
   if (call?.traceparent !== undefined) metadata.set("traceparent", call.traceparent);
+  if (call?.track !== undefined) metadata.set(trackHeader, call.track);
   return metadata;
 }

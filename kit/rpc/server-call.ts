@@ -5,6 +5,7 @@ import { newUuid } from "#kit/ids/ids.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
 import type { Call, Principal } from "./call.ts";
 import type { RpcMethod } from "./method.ts";
+import { trackHeader } from "./track.ts";
 
 /** The grpc-js object behind a call; requests and answers are bytes, since messages are decoded by interceptors. */
 export type Transport = ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>;
@@ -49,6 +50,10 @@ export class ServerCall implements Call {
     this.#abort ??= new AbortController();
     if (this.abandoned !== undefined) this.#abort.abort(this.abandoned);
     return this.#abort.signal;
+  }
+
+  get track(): "canary" | undefined {
+    return this.metadata(trackHeader) === "canary" ? "canary" : undefined;
   }
 
   /** How long the caller waits, in milliseconds; Infinity where it did not say. */

@@ -95,6 +95,7 @@ function contextOf({ metadata, timeoutMs, signal }: LocalCall): CallContext {
   return {
     correlationId: metadata("x-correlation-id") ?? "",
     traceparent: metadata("traceparent"),
+    track: metadata("x-souk-track") === "canary" ? "canary" : undefined,
     deadline: deadlineIn(timeoutMs * shareForParts),
     signal,
     token: metadata("authorization")?.replace(/^bearer +/i, ""),

@@ -59,6 +59,8 @@ test.each([
   ["canary start Orders --image x", "a service is named in small letters"],
   ["canary promote", "SERVICE is missing"],
   ["canary status orders payments", 'what is "payments"?'],
+  ["mesh doctor orders", "SERVICE is missing"],
+  ["mesh doctor orders inventory ReserveStock", "a method is written as"],
   ["canary rollback orders", 'There is no command "canary rollback"'],
   ["--colour", "What to do?"],
 ])('"%s" is wrong use, and said to be', (line, sentence) => {

@@ -4,6 +4,7 @@ import { canaryCommands } from "./canary.ts";
 import { type Command, type Flag, type Report, WrongUse } from "./command.ts";
 import { deadLetterCommands } from "./dead-letters.ts";
 import type { Desk, DeskOptions } from "./desk.ts";
+import { meshCommands } from "./mesh.ts";
 import { outboxCommands } from "./outbox.ts";
 import { reconciliationCommands } from "./reconciliation.ts";
 import { sagaCommands } from "./sagas.ts";
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   ...reconciliationCommands,
   ...outboxCommands,
   ...canaryCommands,
+  ...meshCommands,
 ];
 
 /** What `npm run souk` was asked for. */
