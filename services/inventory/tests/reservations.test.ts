@@ -18,7 +18,8 @@ const reason = (name: string, metadata?: Record<string, string>) =>
 
 test("a reservation sets all its lines aside for 15 minutes", async () => {
   await shop.receive({ "ALL-1": 10, "ALL-2": 10 });
-  const { reservation } = await shop.reserve({ "ALL-2": 3, "ALL-1": 2 });
+  const named = { orderId: newId("order"), key: newId("key") };
+  const { reservation } = await insist(() => shop.reserve({ "ALL-2": 3, "ALL-1": 2 }, named));
   expect(reservation?.reservationId).toMatch(/^reservation_/);
   expect(reservation?.status).toBe(ReservationStatus.HELD);
   expect(fromLines(reservation?.lines ?? [])).toEqual({ "ALL-1": 2, "ALL-2": 3 });

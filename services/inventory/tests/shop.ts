@@ -6,6 +6,7 @@ import { statement } from "#kit/postgres/postgres.ts";
 import type { Client } from "#kit/rpc/client.ts";
 import { connectForeignEvents } from "#kit/testing/foreign-events.ts";
 import { startForTest, type TestOptions, type TestService } from "#kit/testing/testing.ts";
+import { deadlineIn, delay } from "#kit/time/time.ts";
 import { inventory } from "../main.ts";
 
 /** Lines as short as `{ "TEA-1": 2 }`. */
@@ -64,16 +65,19 @@ export type Shop = Awaited<ReturnType<typeof openShop>>;
 const toLines = (lines: Lines) => Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity }));
 
 /**
- * Asks again, with the same key and at most five times, while the outcome is unknown: as orders does when a busy machine
+ * Asks again, with the same key and for 20 s, while the outcome is unknown: as orders does when a busy machine
  * lets a call run out of time.
  */
 export async function insist<T>(ask: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+  const deadline = deadlineIn(20_000);
+  for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (attempt === 5 || !isRetryable(error)) throw error;
+      if (deadline.remainingMs() === 0 || !isRetryable(error)) throw error;
     }
+    // A breaker that has opened refuses without asking.
+    await delay(100);
   }
 }
 
