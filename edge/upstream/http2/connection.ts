@@ -17,11 +17,24 @@ export interface ConnectionEvents {
   onStreamClosed(): void;
 }
 
-const connectTimeoutMs = 2_000;
-const settingsTimeoutMs = 10_000;
-// Enforcing peers (Go) allow pings from every 10 s when streams are open; dead peers are found within half a minute.
-const pingIntervalMs = 20_000;
-const pingTimeoutMs = 10_000;
+/** How long a connection waits for what. */
+export interface ConnectionTimes {
+  /** Until it is there. */
+  readonly connectMs: number;
+  /** From then on until the peer's settings. */
+  readonly settingsMs: number;
+  /** Between pings, while there are streams. Enforcing peers (Go) allow one every 10 s. */
+  readonly pingMs: number;
+  /** Until the answer to a ping: with `pingMs`, dead peers are found within half a minute. */
+  readonly pongMs: number;
+}
+
+const defaultTimes: ConnectionTimes = {
+  connectMs: 2_000,
+  settingsMs: 10_000,
+  pingMs: 20_000,
+  pongMs: 10_000,
+};
 // Answers to pings and settings that the peer does not read.
 const maxUnreadBytes = 4 * 1024 * 1024;
 
@@ -32,6 +45,7 @@ const anyStream = 0;
 /** One HTTP/2 connection to a backend. It is being opened from the beginning; requests that come before it is there go with its first bytes. */
 export class Http2Connection {
   readonly #events: ConnectionEvents;
+  readonly #times: ConnectionTimes;
   readonly #socket: Socket;
   readonly #output = new Output(() => this.#checkUnread());
   readonly #streams: StreamTable;
@@ -46,14 +60,15 @@ export class Http2Connection {
   #pings: NodeJS.Timeout | undefined;
   #pong: NodeJS.Timeout | undefined;
 
-  constructor(backend: BackendAddress, events: ConnectionEvents) {
+  constructor(backend: BackendAddress, events: ConnectionEvents, times = defaultTimes) {
     this.#events = events;
+    this.#times = times;
     const { protocol, host } = new URL(backend.address);
     const base = [":method", "POST", ":scheme", protocol.slice(0, -1), ":authority", host];
     this.#streams = new StreamTable(this.#output, base, () => this.#onStreamClosed());
     this.#receiver = this.#createReceiver();
     this.#greet();
-    this.#late = setTimeout(() => this.#socket.destroy(), connectTimeoutMs);
+    this.#late = setTimeout(() => this.#socket.destroy(), times.connectMs);
     this.#socket = openSocket(backend, {
       onConnected: () => this.#onConnected(),
       onBytes: (bytes) => this.#read(bytes),
@@ -100,10 +115,10 @@ export class Http2Connection {
     clearTimeout(this.#late);
     this.#late = setTimeout(
       () => this.#fail(connectionFault("settingsTimeout", "the peer sends no settings")),
-      settingsTimeoutMs,
+      this.#times.settingsMs,
     );
     this.#late.unref();
-    this.#pings = setInterval(() => this.#ping(), pingIntervalMs);
+    this.#pings = setInterval(() => this.#ping(), this.#times.pingMs);
     this.#pings.unref();
     // A process is kept alive by the deadlines of its calls, not by the connections they are on.
     this.#socket.unref();
@@ -138,7 +153,7 @@ export class Http2Connection {
         streams.apply(settings, windowGrowth);
       },
       onPing: (payload, isAck) => {
-        if (isAck) clearTimeout(this.#pong);
+        if (isAck) this.#onPong();
         else this.#output.ping(payload, true);
       },
       onGoaway: (lastStreamId, code) => {
@@ -166,11 +181,15 @@ export class Http2Connection {
   }
 
   #ping(): void {
-    if (this.#streams.count === 0) return;
-    clearTimeout(this.#pong);
-    this.#pong = setTimeout(() => this.#giveUp("the backend answers no ping"), pingTimeoutMs);
+    if (this.#streams.count === 0 || this.#pong !== undefined) return;
+    this.#pong = setTimeout(() => this.#giveUp("the backend answers no ping"), this.#times.pongMs);
     this.#pong.unref();
     this.#output.ping(pingPayload, false);
+  }
+
+  #onPong(): void {
+    clearTimeout(this.#pong);
+    this.#pong = undefined;
   }
 
   #checkUnread(): void {

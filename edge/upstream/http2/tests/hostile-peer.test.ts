@@ -270,3 +270,63 @@ test("frames of streams that are over are taken in their stride", async () => {
   } = await callTo((socket) => socket.write(Buffer.concat([settings, ok, trailers, ...late])));
   expect([reset, told, heard?.["grpc-status"]]).toEqual([undefined, 0, "0"]);
 });
+
+const quick = { connectMs: 2_000, settingsMs: 200, pingMs: 50, pongMs: 200 };
+const noEvents = { onConnected: () => undefined, onGone: () => undefined, onStreamClosed: () => undefined };
+
+/** Connects to a peer that does as told with each connection, and does not wait long. */
+async function connectTo(behaviour: (socket: Socket) => void): Promise<Http2Connection> {
+  server = net.createServer((socket) => {
+    socket.on("error", () => undefined);
+    behaviour(socket);
+  });
+  await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  connection = new Http2Connection({ address: `http://127.0.0.1:${port}` }, noEvents, quick);
+  return connection;
+}
+
+test("a peer that says nothing is given up, and was asked nothing", async () => {
+  const { over } = openRecorded(await connectTo((socket) => socket.resume()), [":path", "/"]);
+  expect((await over).reset).toMatchObject({ unseen: true, reason: expect.stringContaining("no settings") });
+});
+
+test("a peer that answers no ping is given up", async () => {
+  const silent = await connectTo((socket) => socket.resume().write(settings));
+  const { over } = openRecorded(silent, [":path", "/"]);
+  expect((await over).reset).toMatchObject({ code: 0, unseen: false, reason: "the backend answers no ping" });
+});
+
+test("a peer that answers pings is not", async () => {
+  let pings = 0;
+  const alive = await connectTo((socket) => {
+    socket.write(settings);
+    socket.on("data", (bytes: Buffer) => {
+      if (bytes[3] !== frameType.ping) return;
+      pings++;
+      socket.write(frame(frameType.ping, 1, 0, bytes.subarray(9, 17)));
+    });
+  });
+  const { stream } = openRecorded(alive, [":path", "/"]);
+  await expect.poll(() => pings, { timeout: 10_000 }).toBeGreaterThan(3);
+  expect(stream.closed).toBe(false);
+});
+
+test("a peer that asks and never reads is given up before what waits for it grows", async () => {
+  const ping = frame(frameType.ping, 0, 0, Buffer.alloc(8));
+  const head = frame(frameType.headers, endHeaders, 1, Buffer.from([0x88]));
+  // Data between the pings, so that they are no flood.
+  const data = frame(frameType.data, 0, 1, Buffer.from("x"));
+  const some = Buffer.concat(Array.from({ length: 500 }, () => [ping, data]).flat());
+  const greedy = await connectTo(async (socket) => {
+    socket.pause();
+    socket.write(Buffer.concat([settings, head]));
+    while (!socket.destroyed) {
+      if (!socket.write(some))
+        await new Promise((resolve) => socket.once("drain", resolve).once("close", resolve));
+    }
+  });
+  const { stream, over } = openRecorded(greedy, [":path", "/"]);
+  stream.end();
+  expect((await over).reset).toBeDefined();
+});

@@ -1,6 +1,8 @@
 import http2, { type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
+import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
+import { makeCertificate } from "../../../tests/certificate.ts";
 import { type ConnectionEvents, Http2Connection } from "../connection.ts";
 import { errorCode } from "../frames.ts";
 import { openRecorded } from "./recorded-stream.ts";
@@ -265,4 +267,30 @@ test("a closed connection lets open streams end", async () => {
   answer?.();
   expect((await over).head?.[":status"]).toBe(200);
   await new Promise<void>((resolve) => server?.close(() => resolve()));
+});
+
+test("over TLS the same holds, where ALPN agrees on HTTP/2 and the certificate is one that counts", async () => {
+  const { cert, key } = makeCertificate("localhost");
+  const secure = http2.createSecureServer({ cert, key });
+  secure.on("stream", echo);
+  const other = tls.createServer({ cert, key, ALPNProtocols: ["http/1.1"] });
+  const portOf = async (one: typeof secure | typeof other) => {
+    await new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
+    return (one.address() as AddressInfo).port;
+  };
+  const ask = async (port: number, ca: string | undefined) => {
+    const address = `https://localhost:${port}`;
+    connection = new Http2Connection({ address, ...(ca && { tls: { ca } }) }, events);
+    const { stream, over } = openRecorded(connection, [":path", "/"]);
+    stream.end(Buffer.alloc(100_000, "x"));
+    const heard = await over;
+    connection.close();
+    return heard;
+  };
+  const port = await portOf(secure);
+  expect((await ask(port, cert)).data.length).toBe(100_000);
+  expect((await ask(port, undefined)).reset).toMatchObject({ unseen: true, unconnected: true });
+  expect((await ask(await portOf(other), cert)).reset).toMatchObject({ unseen: true, unconnected: true });
+  secure.close();
+  other.close();
 });
