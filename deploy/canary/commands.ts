@@ -4,6 +4,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { type ApiServer, connectAsPerson } from "./api-server.ts";
 import { type Cluster, find, GRPC_ROUTES, HTTP_ROUTES } from "./cluster.ts";
 import { hasEnded, type Rollout } from "./course.ts";
+import { keep } from "./keeper.ts";
 import { readPolicy } from "./policy.ts";
 import { findHolder, findRollout, type Holder, isSilent, listRollouts } from "./record.ts";
 import { weightOf } from "./route.ts";
@@ -40,6 +41,9 @@ export const promoteCanary = (asked: Asked) => inCluster(asked, (place) => promo
 export const abortCanary = ({ why, ...asked }: Asked & { why: string }) =>
   inCluster(asked, (place) => abortByHand(place, asked.service, why));
 
+/** Watches over all rollouts of a namespace until it is stopped. */
+export const keepCanaries = (asked: { readonly namespace: string }) => connected(asked, keep);
+
 /** All rollouts, or that of one service. */
 export async function canaryStatus({
   namespace,
@@ -59,7 +63,13 @@ export async function canaryStatus({
   }
 }
 
-async function inCluster(asked: Asked, work: (place: Place) => Promise<Rollout>): Promise<Shown> {
+const inCluster = (asked: Asked, work: (place: Place) => Promise<Rollout>): Promise<Shown> =>
+  connected(asked, async (place) => show(place, await work(place)));
+
+async function connected<Answer>(
+  { namespace }: { readonly namespace: string },
+  work: (place: Place) => Promise<Answer>,
+): Promise<Answer> {
   const api: ApiServer = await connectAsPerson();
   const stopping = new AbortController();
   const stop = () =>
@@ -69,8 +79,7 @@ async function inCluster(asked: Asked, work: (place: Place) => Promise<Rollout>)
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   try {
     const say = (text: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
-    const rollout = await work({ api, namespace: asked.namespace, say, signal: stopping.signal });
-    return await show({ api, namespace: asked.namespace }, rollout);
+    return await work({ api, namespace, say, signal: stopping.signal });
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeListener(signal, stop);
     api.close();

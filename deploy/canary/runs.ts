@@ -101,6 +101,15 @@ export async function abortByHand(place: Place, service: string, why: string): P
   return await withRun(place, { service, force: true, judges: false }, (run) => abortNow(run, rollout, why));
 }
 
+/** Goes on with what needs no judging: a promotion that was begun, an end that was not carried out. */
+export async function goOn(place: Place, rollout: Rollout): Promise<void> {
+  const { service } = rollout;
+  await withRun(place, { service, force: false, judges: false }, async (run) => {
+    if (hasEnded(rollout)) await finish(run, rollout);
+    else await drive(run, takenOver(rollout));
+  });
+}
+
 async function underWay(cluster: Cluster, service: string): Promise<Rollout> {
   const rollout = await findRollout(cluster, service);
   if (rollout && !hasEnded(rollout)) return rollout;

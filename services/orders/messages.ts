@@ -15,6 +15,7 @@ import { CheckoutStep, OrderSchema, OrderStatus as WireStatus } from "#gen/souk/
 import type { Saga } from "#kit/saga/definition.ts";
 import {
   type Address,
+  type LaterEvent,
   type Order,
   type OrderEvent,
   type OrderPlaced,
@@ -93,8 +94,8 @@ export function toAnnouncement(
   }
 }
 
-/** @throws Error for a type that this version does not know. */
-export function fromEventPayload(type: string, payload: Uint8Array): OrderEvent {
+/** Reads an event as `order_events` keeps it; one of a type that this release does not know counts as a later release's. */
+export function fromEventPayload(type: string, payload: Uint8Array): OrderEvent | LaterEvent {
   switch (type) {
     case "placed":
       return fromPlaced(payload);

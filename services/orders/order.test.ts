@@ -249,8 +249,24 @@ describe("history", () => {
     );
   });
 
+  test("what a later release has written into it changes nothing but its version, and it ends all the same", () => {
+    const placed = aPlacedOrder();
+    const after = evolve(placed, { type: "later" });
+    expect(after).toEqual({ ...placed, version: 2n });
+    expect(evolve(after, confirmOrder(after, settled))).toMatchObject({ outcome: "confirmed", version: 3n });
+    fc.assert(
+      fc.property(history, fc.nat(), (events, at) => {
+        const cut = 1 + (at % events.length);
+        const later = fold([...events.slice(0, cut), { type: "later" }, ...events.slice(cut)]);
+        const plain = fold(events) as Order;
+        expect(later).toEqual({ ...plain, version: plain.version + 1n });
+      }),
+    );
+  });
+
   test("no event but the placing begins an order, and no events are no order", () => {
     expect(() => fold([{ type: "cancelled", cancelReason: "OUT_OF_STOCK" }])).toThrow(/cannot begin/);
+    expect(() => fold([{ type: "later" }])).toThrow(/cannot begin/);
     expect(fold([])).toBeUndefined();
   });
 });

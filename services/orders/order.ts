@@ -139,6 +139,14 @@ export type OrderEvent =
   | OrderRefunded
   | RefundRefused;
 
+/**
+ * What a later release has written, beside which this one runs for a while, or again: it has its place in the order's life, and says
+ * nothing that this release has to know. A release that decides by a new event writes it one release after it can read it.
+ */
+export interface LaterEvent {
+  readonly type: "later";
+}
+
 /** A product as the catalog sells it now. */
 export interface PricedProduct {
   readonly productId: string;
@@ -207,7 +215,7 @@ export function cancelOrder(order: Order, cancelReason: string): OrderCancelled 
 }
 
 /** Folds an event into the state; the first event makes the order. */
-export function evolve(order: Order | undefined, event: OrderEvent): Order {
+export function evolve(order: Order | undefined, event: OrderEvent | LaterEvent): Order {
   if (event.type === "placed") {
     const { type: _, ...facts } = event;
     return { ...facts, ...unsettled, status: "pending", version: 1n };
@@ -217,7 +225,7 @@ export function evolve(order: Order | undefined, event: OrderEvent): Order {
   return { ...after, status: statusOf(after) };
 }
 
-function changeOf(order: Order, event: Exclude<OrderEvent, OrderPlaced>): Partial<Order> {
+function changeOf(order: Order, event: Exclude<OrderEvent, OrderPlaced> | LaterEvent): Partial<Order> {
   switch (event.type) {
     case "confirmed": {
       const { type: outcome, ...settled } = event;
@@ -236,6 +244,8 @@ function changeOf(order: Order, event: Exclude<OrderEvent, OrderPlaced>): Partia
       return endRefund(order, event.refundId, { status: "completed" });
     case "refundRefused":
       return endRefund(order, event.refundId, { status: "refused", refuseReason: event.refuseReason });
+    case "later":
+      return {};
   }
 }
 
@@ -261,7 +271,7 @@ export function refundedOf({ outcome, paymentId, total, refunds }: Order): Money
 }
 
 /** The state after a whole history. */
-export function fold(events: readonly OrderEvent[]): Order | undefined {
+export function fold(events: readonly (OrderEvent | LaterEvent)[]): Order | undefined {
   return events.reduce<Order | undefined>(evolve, undefined);
 }
 

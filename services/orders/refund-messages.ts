@@ -7,6 +7,7 @@ import {
 } from "#gen/souk/orders/v1/events_pb.ts";
 import { type RefundSchema, RefundStatus, type ReturnSchema } from "#gen/souk/orders/v1/orders_pb.ts";
 import {
+  type LaterEvent,
   type Money,
   type Order,
   type OrderEvent,
@@ -90,7 +91,7 @@ export function toRefundAnnouncement(
 }
 
 /** @throws Error for a type that this version does not know. */
-export function fromRefundPayload(type: string, payload: Uint8Array): OrderEvent {
+export function fromRefundPayload(type: string, payload: Uint8Array): OrderEvent | LaterEvent {
   switch (type) {
     case "returnAccepted": {
       const { returnId: refundId, ...message } = fromBinary(ReturnAcceptedSchema, payload);
@@ -110,7 +111,7 @@ export function fromRefundPayload(type: string, payload: Uint8Array): OrderEvent
       return { type, refundId, refuseReason };
     }
     default:
-      throw new Error(`unknown order event ${type}`);
+      return { type: "later" };
   }
 }
 

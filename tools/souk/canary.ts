@@ -92,8 +92,23 @@ const abort: ClusterCommand = {
   },
 };
 
+const keep: ClusterCommand = {
+  name: "canary keep",
+  operands: [],
+  flags,
+  summary:
+    "Watches over all canaries until it is stopped: takes calls from those that are not ready, or whose run is dead.",
+  prepareInCluster(input) {
+    const namespace = optional(input, "namespace") ?? "souk";
+    return async () => {
+      await (await commands()).keepCanaries({ namespace });
+      return { text: "", entries: [], refusals: [] };
+    };
+  },
+};
+
 /** The commands about canaries. */
-export const canaryCommands: readonly ClusterCommand[] = [start, status, promote, abort];
+export const canaryCommands: readonly ClusterCommand[] = [start, status, promote, abort, keep];
 
 function readPlace(input: Input): { service: string; namespace: string } {
   const [service = ""] = input.operands;

@@ -13,6 +13,7 @@ import {
   podsOf,
   type Resource,
 } from "../cluster.ts";
+import { keep } from "../keeper.ts";
 import type { KubernetesObject } from "../objects.ts";
 import { parsePolicy } from "../policy.ts";
 import { findHolder, findRollout, type Holder, isSilent, LEASE_S } from "../record.ts";
@@ -246,6 +247,43 @@ against("on an API server", { timeout: 120_000 }, () => {
     await second;
     expect(await promoteNow(place(), "orders")).toMatchObject({ phase: "promoted" });
     expect([await image(), await weight()]).toEqual(["souk/orders:2", 0]);
+  });
+
+  test("a keeper takes the calls from a canary whose run is dead, at once where no pod is ready, and ends a promotion", async () => {
+    let isDead = false;
+    const ask: ApiServer["ask"] = async (question) => {
+      if (isDead) throw new Error("killed");
+      return await api.ask(question);
+    };
+    const [killing, keeping] = [new AbortController(), new AbortController()];
+    const slowly = { ...asked, policy: { ...policy, steps: [{ weight: 50, forS: 600 }] } };
+    const killed = start({ ...place(killing.signal), api: { ...api, ask } }, slowly);
+    killed.catch(() => {});
+    await atWeight(50);
+    const kept = keep(place(keeping.signal));
+    [isDead] = [true];
+    killing.abort();
+    hands.unready.add("orders-canary");
+    const since = Date.now();
+    await atWeight(0);
+    expect(Date.now() - since).toBeLessThan(6_000);
+    expect(await findRollout(place(), "orders")).toMatchObject({ phase: "shifting" });
+    hands.unready.delete("orders-canary");
+    const again = new AbortController();
+    const promoting = promoteNow(place(again.signal), "orders");
+    promoting.catch(() => {});
+    await eventually(
+      async () => expect((await findRollout(place(), "orders"))?.phase).toBe("promoting"),
+      20_000,
+    );
+    again.abort();
+    await eventually(
+      async () => expect((await findRollout(place(), "orders"))?.phase).toBe("promoted"),
+      60_000,
+    );
+    expect([await image(), await weight()]).toEqual(["souk/orders:2", 0]);
+    keeping.abort();
+    await kept;
   });
 
   test("an operator's abort takes the calls away at once, while another run drives; that one ends, and says why", async () => {

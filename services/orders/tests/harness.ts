@@ -13,7 +13,7 @@ import { createLogger } from "#kit/telemetry/telemetry.ts";
 import { startForTest, type TestService, testEnvironment } from "#kit/testing/testing.ts";
 import { orders } from "../main.ts";
 import { fromEventPayload } from "../messages.ts";
-import { fold, type OrderEvent, type Order as OrderState } from "../order.ts";
+import { fold, type LaterEvent, type OrderEvent, type Order as OrderState } from "../order.ts";
 import { freshKey, type ShopProcesses } from "./shop-processes.ts";
 
 /** Somebody who buys. */
@@ -108,7 +108,7 @@ export async function read(customer: Customer, orderId: string): Promise<Order> 
 export interface EventRow {
   readonly version: bigint;
   readonly occurredAt: Date;
-  readonly event: OrderEvent;
+  readonly event: OrderEvent | LaterEvent;
 }
 
 const selectEvents = statement(
