@@ -134,7 +134,7 @@ test("a preflight is answered for allowed origins only", async () => {
 
 const oneAnswer: [string, string, number[]][] = [
   ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03hello\r\n\r\n", [400]],
-  ["an asterisk target", "OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", [404]],
+  ["an asterisk target", "OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", [204]],
   [
     "gRPC over HTTP/1.1",
     "POST /edge.testing.v1.LibraryService/GetBook HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/grpc\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0",
