@@ -57,6 +57,16 @@ describe("the Job that migrates for a canary", () => {
     expect(containers[0]).not.toHaveProperty("livenessProbe");
   });
 
+  test("has the volumes that its container mounts", () => {
+    const { template } = orders.spec;
+    const [app] = template.spec.containers;
+    const mounting = { ...app, volumeMounts: [{ name: "tmp", mountPath: "/tmp" }] };
+    const pod = { ...template.spec, containers: [mounting], volumes: [{ name: "tmp", emptyDir: {} }] };
+    const stable = { ...orders, spec: { ...orders.spec, template: { ...template, spec: pod } } };
+    const { containers, volumes } = migrationJob(stable, image)?.spec.template.spec ?? {};
+    expect([containers[0].volumeMounts, volumes]).toEqual([mounting.volumeMounts, pod.volumes]);
+  });
+
   test("has another name for another image, and is none for a service without a database", () => {
     const names = [image, "souk/orders:2"].map((one) => migrationJob(orders, one)?.metadata.name);
     expect(new Set(names).size).toBe(2);

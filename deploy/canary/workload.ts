@@ -103,7 +103,7 @@ export function migrationJob(stable: KubernetesObject, image: string): Kubernete
             "automountServiceAccountToken",
             "priorityClassName",
           ]),
-          ...pick(spec, ["imagePullSecrets"]),
+          ...pick(spec, ["imagePullSecrets", "volumes"]),
           serviceAccountName: "migrations",
           restartPolicy: "Never",
           containers: [
