@@ -14,7 +14,12 @@ export function apiPages(): ReadonlyMap<string, string> {
   ]);
 }
 
-const textOf = (document: JsonObject) => `${JSON.stringify(document, null, 2)}\n`;
+// Marks of direction stand in patterns that refuse them: escaped, they do not turn round what a reader sees.
+const textOf = (document: JsonObject) =>
+  `${JSON.stringify(document, null, 2).replace(marksOfDirection, escaped)}\n`;
+
+const marksOfDirection = /[\u202a-\u202e\u2066-\u2069]/g;
+const escaped = (mark: string) => `\\u${mark.charCodeAt(0).toString(16)}`;
 
 if (import.meta.main)
   for (const [path, text] of apiPages()) writeFileSync(new URL(`../${path}`, import.meta.url), text);

@@ -177,9 +177,13 @@ test("a price is in a currency that exists, and not below zero", async () => {
   await expect(priced("EUR", -1n)).rejects.toEqual(violating("price.amount_minor"));
 });
 
-test("text with a NUL in it is not valid", async () => {
-  await expect(shop.addProduct({ categoryId, name: "a\u0000b" })).rejects.toEqual(violating("name"));
-  await expect(shop.visitor.searchProducts({ query: "a\u0000b" })).rejects.toEqual(violating("query"));
+test("text with a NUL in it, or a mark that turns its direction, is not valid", async () => {
+  for (const odd of ["a\u0000b", "mug\u202egnp.exe", "\u2066mug"]) {
+    await expect(shop.addProduct({ categoryId, name: odd })).rejects.toEqual(violating("name"));
+    await expect(shop.visitor.searchProducts({ query: odd })).rejects.toEqual(violating("query"));
+  }
+  // Letters written from right to left are letters.
+  expect((await shop.addProduct({ categoryId, name: "ספל" })).name).toBe("ספל");
 });
 
 test("a visitor may look and not write", async () => {
