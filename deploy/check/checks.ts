@@ -4,6 +4,7 @@ import { declaredCalls } from "./checks/declared-calls.ts";
 import { eviction } from "./checks/eviction.ts";
 import { forbiddenByMesh } from "./checks/forbidden-by-mesh.ts";
 import { forbiddenByNetwork } from "./checks/forbidden-by-network.ts";
+import { oneLayerRepeats } from "./checks/one-layer-repeats.ts";
 import { orderConfirmed } from "./checks/order-confirmed.ts";
 import { podsDie } from "./checks/pods-die.ts";
 import { rollingRestart } from "./checks/rolling-restart.ts";
@@ -14,6 +15,7 @@ import { usage } from "./checks/usage.ts";
 /** Everything that is tried, in the order it is tried. To add a check, write it in `checks/` and name it here. */
 export const CHECKS: readonly Check[] = [
   comesUp,
+  oneLayerRepeats,
   orderConfirmed,
   toolsInTheMesh,
   declaredCalls,

@@ -61,6 +61,11 @@ if has istioctl; then
   done
 fi
 
+if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
+if has "${compose[0]}"; then
+  verdict "compose.yaml" "${compose[@]}" --file compose.yaml --profile shop config --quiet
+fi
+
 if has promtool; then
   sed -n '/^  groups:/,$p' deploy/components/observability/rules.yaml | sed 's/^  //' >"$work/rules.yaml"
   cp deploy/components/observability/rules.test.yaml "$work/"

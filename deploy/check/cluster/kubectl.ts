@@ -5,6 +5,8 @@ import type { Readable, Writable } from "node:stream";
 
 const KUBECTL = process.env.KUBECTL ?? "kubectl";
 const TIMEOUT_MS = 60_000;
+/** A hundred and fifty objects, each past the webhooks of the mesh. */
+const APPLY_TIMEOUT_MS = 240_000;
 /** Of what a command complained about, what is worth showing. */
 const COMPLAINT_LENGTH = 600;
 
@@ -52,7 +54,8 @@ export async function readJson<T>(args: readonly string[]): Promise<T> {
 export async function apply(objects: string | readonly object[]): Promise<void> {
   const input =
     typeof objects === "string" ? objects : objects.map((one) => JSON.stringify(one)).join("\n---\n");
-  await kubectl(["apply", "--server-side", "--force-conflicts", "--filename=-"], { input });
+  const args = ["apply", "--server-side", "--force-conflicts", "--filename=-"];
+  await kubectl(args, { input, timeoutMs: APPLY_TIMEOUT_MS });
 }
 
 /** Everything a stream says until it ends. */
