@@ -3,13 +3,13 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type PortName, type Ports, portsFrom } from "../tools/start/ports.ts";
+import { BLOCK_SIZE, type PortName, type Ports, portsFrom } from "../tools/start/ports.ts";
 import { databaseEnv, PROCESSES, type ProcessEntry, RANK, urlOf } from "../tools/start/processes.ts";
 import { readSecrets, type Secrets } from "../tools/start/secrets.ts";
 import { SERVICE_NAMES } from "../tools/start/service-names.ts";
 import { Supervisor } from "../tools/start/supervisor.ts";
 import { createDatabases, type DatabaseAccess } from "../tools/stores/databases.ts";
-import { isPortFree } from "../tools/stores/free-port.ts";
+import { findFreeBlock } from "../tools/stores/free-port.ts";
 import { LaunchedProcess } from "../tools/stores/launched-process.ts";
 import { type StoreSet, startGuard, startStores } from "../tools/stores/store-set.ts";
 
@@ -47,7 +47,7 @@ export async function startProcesses(extraEnv: ExtraEnv): Promise<Processes> {
   const policy = { ...whileOpening };
   const parts = {
     folder,
-    ports: await findFreeBlock(),
+    ports: portsFrom(await findFreeBlock(BLOCK_SIZE)),
     secrets: readSecrets(join(folder, "secrets.json")),
     supervisor: new Supervisor(() => undefined, policy),
     guard: startGuard(folder),
@@ -100,20 +100,6 @@ async function startAll(parts: Parts, openStores: StoreSet[]) {
     return keep(other, entry, { ...databaseOf(name), ...env });
   };
   return { folder, ports, secrets, stores, databases, byName, startAnother };
-}
-
-/** Below the ports that the system gives to outgoing connections: a restarted process finds its own still free. */
-const lowestBase = 20_000;
-const highestBase = 32_000;
-const attempts = 50;
-
-async function findFreeBlock(): Promise<Ports> {
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const ports = portsFrom(lowestBase + Math.floor(Math.random() * (highestBase - lowestBase)));
-    const free = await Promise.all(Object.values(ports).map(isPortFree));
-    if (free.every(Boolean)) return ports;
-  }
-  throw new Error("no block of ports is free");
 }
 
 function keep(parts: Parts, entry: ProcessEntry, env: Readonly<Record<string, string>>): Promise<void> {

@@ -1,5 +1,5 @@
 import { SERVICE_NAMES } from "../../tools/start/service-names.ts";
-import { isPortFree } from "../../tools/stores/free-port.ts";
+import { findFreeBlock } from "../../tools/stores/free-port.ts";
 
 /** The service that writes down what the kit's inbox lets through. */
 export const WITNESS = "witness";
@@ -41,20 +41,10 @@ const names = [
   ...["issuer", "card-processor", "carrier", "postgres", "nats", "redis"],
 ];
 
-/** Below the ports that the system gives to outgoing connections: a restarted process finds its own still free. */
-const lowestBase = 20_000;
-const highestBase = 32_000;
-const attempts = 50;
-
 /** Finds a block of free ports. */
 export async function findPorts(): Promise<ChaosPorts> {
-  for (let attempt = 0; attempt < attempts; attempt += 1) {
-    const base = lowestBase + Math.floor(Math.random() * (highestBase - lowestBase));
-    const ports = names.map((_, index) => base + index);
-    const free = await Promise.all(ports.map(isPortFree));
-    if (free.every(Boolean)) return new Map(names.map((name, index) => [name, base + index]));
-  }
-  throw new Error("no block of ports is free");
+  const base = await findFreeBlock(names.length);
+  return new Map(names.map((name, index) => [name, base + index]));
 }
 
 /** The port of a name; throws for one that is not in the table. */

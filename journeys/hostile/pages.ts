@@ -1,4 +1,4 @@
-// Pages and cursors that no list has.
+// Pages and cursors that no list has, and searches for what are no words.
 
 import { toPageToken } from "#kit/paging/paging.ts";
 import { type HostileInput, type HostileRequest, refused } from "./input.ts";
@@ -51,7 +51,22 @@ const forgedFor = (sub: string, key: readonly string[]) =>
 const ordersOf = (scene: Scene, query: string): HostileRequest => listing(lists[0] as List, query)(scene);
 const anOrderId = "order_01hzy3v8q0e9wb0c1a2d3f4g5h";
 
-/** Row 52. */
+/** What a search engine, a pattern matcher or a database could take for more than words. */
+const searches: readonly [string, string][] = [
+  ["nothing but wildcards", "%".repeat(200)],
+  ["wildcards of another kind", "_*?.[^x]"],
+  ["a pattern that never ends", `${"(a+)+".repeat(30)}$`],
+  ["operators without operands", "& | ! <-> :* ()"],
+  ["SQL", "lamp' or 1=1; drop table products; --"],
+  ["a backslash at the end", "lamp\\"],
+];
+
+const search = (query: string): HostileRequest => ({
+  method: "GET",
+  path: `/v1/products:search?query=${encodeURIComponent(query)}`,
+});
+
+/** Rows 52 and 53. */
 export const pageInputs: readonly HostileInput[] = [
   ...lists.flatMap((list) =>
     pageFaults.map(([name, query, answer]) =>
@@ -66,5 +81,14 @@ export const pageInputs: readonly HostileInput[] = [
   ),
   refused(52, "a cursor at a time that is none", "400 PAGE_TOKEN_INVALID", (scene) =>
     ordersOf(scene, forgedFor(scene.buyer.sub, ["99999999999999", anOrderId])),
+  ),
+  ...searches.map(([name, query]) => ({
+    number: 53,
+    name: `a search for ${name}`,
+    attack: () => ({ requests: [search(query)] }),
+    answers: { "200": 1 },
+  })),
+  refused(53, "a search for more than a search takes", "400 VALIDATION_FAILED query", () =>
+    search("%".repeat(201)),
   ),
 ];

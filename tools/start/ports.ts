@@ -32,7 +32,8 @@ export type PortName = keyof typeof PORT_OFFSETS;
 export type Ports = Readonly<Record<PortName, number>>;
 
 const MAX_PORT = 65_535;
-const BLOCK_SIZE = Math.max(...Object.values(PORT_OFFSETS)) + 1;
+/** Ports from the base to the highest. */
+export const BLOCK_SIZE = Math.max(...Object.values(PORT_OFFSETS)) + 1;
 
 /** The highest base whose block still has room. */
 export const MAX_PORT_BASE = MAX_PORT - BLOCK_SIZE + 1;

@@ -5,6 +5,21 @@ export function findFreePort(): Promise<number> {
   return listenOnce(0);
 }
 
+/** Below the ports that the system gives to outgoing connections: what is restarted finds its own still free. */
+const lowestBase = 20_000;
+const highestBase = 32_000;
+const attempts = 50;
+
+/** Finds the first of so many ports in a row that nobody listens on right now. */
+export async function findFreeBlock(size: number): Promise<number> {
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const base = lowestBase + Math.floor(Math.random() * (highestBase - lowestBase));
+    const free = await Promise.all(Array.from({ length: size }, (_, offset) => isPortFree(base + offset)));
+    if (free.every(Boolean)) return base;
+  }
+  throw new Error(`no ${size} ports in a row are free`);
+}
+
 /** Tells whether a port of the loopback address can be listened on. */
 export async function isPortFree(port: number): Promise<boolean> {
   try {

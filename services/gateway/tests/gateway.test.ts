@@ -359,6 +359,44 @@ describe("too many requests", () => {
   });
 });
 
+describe("too many requests under other guises", () => {
+  // Row 75 of the hostile inputs: whoever is counted stays who it is.
+  test("are answered 429 all the same", async () => {
+    await using own = disposable(await startForTest({ RATE_LIMIT_PER_SECOND: "1", RATE_LIMIT_BURST: "1" }));
+    const ask = async (caller: Headers, target = `/v1/orders/${orderId}`) =>
+      (await get(target, Object.fromEntries(caller), urlOf(own.service))).status;
+    await eventually(async () => {
+      const guises = await guisesOf(`user_${crypto.randomUUID()}`);
+      const startedMs = performance.now();
+      expect(await ask(guises[0]?.[0] as Headers)).toBe(503);
+      const answers = await Promise.all(guises.map((guise) => ask(...guise)));
+      // Later there is another permit, and this has shown nothing.
+      expect(performance.now() - startedMs).toBeLessThan(1_000);
+      expect(answers).toEqual(guises.map(() => 429));
+    });
+  });
+});
+
+/** How one person could try to look like others: the first is how it usually asks. */
+async function guisesOf(sub: string): Promise<(readonly [Headers, string?])[]> {
+  const [token, other] = await Promise.all(
+    ["orders:read", "orders:read catalog:write"].map((scope) => fetchTestToken({ sub, scope })),
+  );
+  const as = (more: Readonly<Record<string, string>> = {}) =>
+    new Headers({ authorization: `Bearer ${token}`, ...more });
+  const query = `connect=v1&encoding=json&message=${encodeURIComponent(JSON.stringify({ orderId }))}`;
+  return [
+    [as()],
+    [new Headers({ authorization: `bEaReR ${token}` })],
+    [new Headers({ authorization: `Bearer ${other}` })],
+    [as({ "x-forwarded-for": "198.51.100.7", "x-real-ip": "198.51.100.7", forwarded: "for=198.51.100.7" })],
+    [as({ "user-agent": "another", "x-correlation-id": "another", "idempotency-key": "another" })],
+    [as(), `/v1/orders/${orderId}?read_mask=status`],
+    [as(), "/v1/orders"],
+    [as(), `/souk.orders.v1.OrdersService/GetOrder?${query}`],
+  ];
+}
+
 describe("too many requests for what is not there, or for documents", () => {
   test("are answered 429 like any others from their address, in each protocol", async () => {
     const limits = { RATE_LIMIT_ADDRESS_PER_SECOND: "1", RATE_LIMIT_ADDRESS_BURST: "1" };

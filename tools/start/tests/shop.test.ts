@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import manifest from "../../../package.json" with { type: "json" };
 import { SEED_SCOPES, seedShop } from "../../seed/seed.ts";
-import { findFreePort, isPortFree } from "../../stores/free-port.ts";
-import { PORT_OFFSETS, type Ports, portsFrom } from "../ports.ts";
+import { findFreeBlock, isPortFree } from "../../stores/free-port.ts";
+import { BLOCK_SIZE, type Ports, portsFrom } from "../ports.ts";
 import { readProcessIdentity } from "../process-identity.ts";
 import { readRunningProcesses } from "../process-records.ts";
 import { PROCESSES, urlOf } from "../processes.ts";
@@ -28,7 +28,7 @@ let output = "";
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "souk-shop-"));
-  const base = await findFreeBlock();
+  const base = await findFreeBlock(BLOCK_SIZE);
   ports = portsFrom(base);
   const [, ...start] = manifest.scripts.start.split(" ");
   const args = [...start, "--data-dir", dataDir, "--port-base", `${base}`];
@@ -50,16 +50,6 @@ afterAll(async () => {
   }
   rmSync(dataDir, { recursive: true, force: true });
 }, 60_000);
-
-/** A base whose whole block is free right now. */
-async function findFreeBlock(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const base = Math.min(await findFreePort(), 60_000);
-    const free = await Promise.all(Object.values(PORT_OFFSETS).map((offset) => isPortFree(base + offset)));
-    if (free.every(Boolean)) return base;
-  }
-  throw new Error("No free block of ports");
-}
 
 async function run(command: string, ...args: string[]) {
   const path = join(TOOLS, command);
