@@ -151,7 +151,8 @@ describe("a transaction", () => {
         await addTo(tx, second, 1);
       });
     await Promise.all([cross("dead-a", "dead-b"), cross("dead-b", "dead-a")]);
-    expect(attempts).toBe(3);
+    // The one that was ended may come back for its first row before the other has woken, and meet it once more.
+    expect(attempts).toBeGreaterThan(2);
     expect(await readCounter(db, "dead-a")).toBe(2n);
     expect(await readCounter(db, "dead-b")).toBe(2n);
   });
