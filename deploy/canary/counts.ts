@@ -1,6 +1,7 @@
 // What pods have answered, by method: from their own metrics, as differences between two looks at them.
 
 import { parseMetrics, type Sample } from "../../tools/top/metrics-text.ts";
+import { boundOf, DURATION_BUCKETS, isServerFault, REQUEST_COUNTS } from "../../tools/top/request-metrics.ts";
 
 /** Answers of one method. */
 export interface MethodCounts {
@@ -14,17 +15,6 @@ export interface MethodCounts {
 /** Answers by method. */
 export type Counts = Readonly<Record<string, MethodCounts>>;
 
-const SERVER_FAULTS = new Set([
-  "UNKNOWN",
-  "DEADLINE_EXCEEDED",
-  "UNIMPLEMENTED",
-  "INTERNAL",
-  "UNAVAILABLE",
-  "DATA_LOSS",
-]);
-const CALLS = new Set(["rpc_server_calls_total", "http_server_requests_total"]);
-const DURATIONS = new Set(["rpc_server_duration_seconds_bucket", "http_server_duration_seconds_bucket"]);
-
 const NONE: MethodCounts = { calls: 0, faults: 0, buckets: [] };
 
 /** Reads what one pod shows on /metrics: gRPC by method, HTTP by route. */
@@ -35,20 +25,21 @@ export function readCounts(text: string): Counts {
     const name = method ?? route;
     if (name === undefined || isBeside(name)) continue;
     const counts = methods.get(name) ?? NONE;
-    if (CALLS.has(sample.name)) methods.set(name, withCalls(counts, sample));
-    else if (DURATIONS.has(sample.name) && !isWatch(name)) methods.set(name, withBucket(counts, sample));
+    if (REQUEST_COUNTS.has(sample.name)) methods.set(name, withCalls(counts, sample));
+    else if (DURATION_BUCKETS.has(sample.name) && !isWatch(name))
+      methods.set(name, withBucket(counts, sample));
   }
   return Object.fromEntries(methods);
 }
 
-function withCalls({ calls, faults, buckets }: MethodCounts, { labels, value }: Sample): MethodCounts {
-  const isFault = SERVER_FAULTS.has(labels.code ?? "") || Number(labels.status ?? 0) >= 500;
-  return { calls: calls + value, faults: faults + (isFault ? value : 0), buckets };
+function withCalls({ calls, faults, buckets }: MethodCounts, sample: Sample): MethodCounts {
+  const { value } = sample;
+  return { calls: calls + value, faults: faults + (isServerFault(sample) ? value : 0), buckets };
 }
 
-function withBucket(counts: MethodCounts, { labels, value }: Sample): MethodCounts {
-  const bound = labels.le === "+Inf" ? Number.POSITIVE_INFINITY : Number(labels.le);
-  return { ...counts, buckets: [...counts.buckets, [bound, value] as const].sort(([a], [b]) => a - b) };
+function withBucket(counts: MethodCounts, sample: Sample): MethodCounts {
+  const bucket = [boundOf(sample), sample.value] as const;
+  return { ...counts, buckets: [...counts.buckets, bucket].sort(([a], [b]) => a - b) };
 }
 
 /** Kubelets and meshes ask for health all the time; it says nothing about the shop. */

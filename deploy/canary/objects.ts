@@ -33,9 +33,6 @@ export const CANARY_LABEL = "souk.dev/canary";
 /** On routes: the run that may change their weights. A run that was taken over finds another's name, and stops. */
 export const RUN_ANNOTATION = "souk.dev/canary-run";
 
-/** The header by which a call in the mesh chooses the canary; the edge removes it from calls of outsiders. */
-export const TRACK_HEADER = "x-souk-track";
-
 /** The label by which Services, policies and people find a workload's pods. */
 export const NAME_LABEL = "app.kubernetes.io/name";
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { CANARY_LABEL, type KubernetesObject, RUN_ANNOTATION, TRACK_HEADER } from "./objects.ts";
+import { trackHeader } from "#kit/rpc/call.ts";
+import { CANARY_LABEL, type KubernetesObject, RUN_ANNOTATION } from "./objects.ts";
 import { edgeRoute, isAccepted, leadsIn, meshRoute, weightOf, withoutCalls } from "./route.ts";
 
 const edgeFile = join(import.meta.dirname, "../components/edge/routes.yaml");
@@ -40,7 +41,7 @@ describe("the route of a service", () => {
     expect(spec.parentRefs).toMatchObject([{ kind: "Service", name: "orders", port: 50_051 }]);
     expect(spec.rules).toMatchObject([
       {
-        matches: [{ headers: [{ name: TRACK_HEADER, value: "canary" }] }],
+        matches: [{ headers: [{ name: trackHeader, value: "canary" }] }],
         backendRefs: [{ name: "orders-canary", weight: 1 }],
       },
       {
@@ -90,7 +91,7 @@ describe("the way in", () => {
     expect([spec.hostnames, spec.parentRefs]).toEqual([wayIn.spec.hostnames, wayIn.spec.parentRefs]);
     expect(spec.rules).toHaveLength(1);
     const [{ filters, matches, backendRefs }] = spec.rules;
-    expect(filters[0].requestHeaderModifier.remove).toContain(TRACK_HEADER);
+    expect(filters[0].requestHeaderModifier.remove).toContain(trackHeader);
     expect(JSON.stringify(matches)).not.toContain("headers");
     expect(backendRefs).toMatchObject([
       { name: "gateway-stable", weight: 95 },

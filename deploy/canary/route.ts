@@ -1,6 +1,7 @@
 // The route between both tracks of a service, as the tool applies it.
 
-import { CANARY_LABEL, type KubernetesObject, RUN_ANNOTATION, TRACK_HEADER } from "./objects.ts";
+import { trackHeader } from "#kit/rpc/call.ts";
+import { CANARY_LABEL, type KubernetesObject, RUN_ANNOTATION } from "./objects.ts";
 
 /** What a route is made of. */
 export interface RouteOptions {
@@ -26,7 +27,7 @@ export function meshRoute(options: RouteOptions): KubernetesObject {
       parentRefs: [{ group: "", kind: "Service", name: service, namespace, port }],
       rules: [
         {
-          matches: [{ headers: [{ type: "Exact", name: TRACK_HEADER, value: "canary" }] }],
+          matches: [{ headers: [{ type: "Exact", name: trackHeader, value: "canary" }] }],
           backendRefs: [backend(`${service}-canary`, port, 1)],
         },
         { backendRefs: backends(options) },

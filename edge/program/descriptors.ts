@@ -3,30 +3,18 @@ import { create, createFileRegistry, type FileRegistry, fromBinary } from "@bufb
 import {
   type FileDescriptorProto,
   FileDescriptorSetSchema,
-  file_google_protobuf_any,
   file_google_protobuf_descriptor,
-  file_google_protobuf_duration,
-  file_google_protobuf_empty,
-  file_google_protobuf_field_mask,
-  file_google_protobuf_struct,
-  file_google_protobuf_timestamp,
-  file_google_protobuf_wrappers,
 } from "@bufbuild/protobuf/wkt";
 import { file_google_api_annotations } from "#gen/google/api/annotations_pb.ts";
 import { file_google_api_http } from "#gen/google/api/http_pb.ts";
 import { file_google_api_httpbody } from "#gen/google/api/httpbody_pb.ts";
+import { wellKnownFiles } from "../routing/type-registry.ts";
 
 // A server asked by reflection, or a set made without imports, may lack these; they are the same everywhere.
 const wellKnown: ReadonlyMap<string, FileDescriptorProto> = new Map(
   [
-    file_google_protobuf_any,
+    ...wellKnownFiles,
     file_google_protobuf_descriptor,
-    file_google_protobuf_duration,
-    file_google_protobuf_empty,
-    file_google_protobuf_field_mask,
-    file_google_protobuf_struct,
-    file_google_protobuf_timestamp,
-    file_google_protobuf_wrappers,
     file_google_api_annotations,
     file_google_api_http,
     file_google_api_httpbody,

@@ -8,9 +8,8 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { compileAnswer } from "../codec/answer-json.ts";
-import { EdgeError } from "../edge-error.ts";
-import { Code } from "../grpc/grpc-code.ts";
 import type { Fields } from "../routing/field-path.ts";
+import { answerInvalid } from "../rpc/message-codec.ts";
 
 /** A response message in its REST form. */
 export interface EncodedResponse {
@@ -38,7 +37,7 @@ function hasExtensions(registry: Registry): boolean {
   return false;
 }
 
-/** Compiles the REST form of a route's responses (R1 to R5); the encoder throws an {@link EdgeError} for bytes that are no such message. */
+/** Compiles the REST form of a route's responses (R1 to R5); the encoder throws an EdgeError for bytes that are no such message. */
 export function createResponseEncoder(shape: ResponseShape): ResponseEncoder {
   const { field } = shape;
   const decode = decoderOf(shape);
@@ -86,7 +85,7 @@ function decodeChecked(output: DescMessage, bytes: Uint8Array, readUnknownFields
   try {
     return fromBinary(output, bytes, { readUnknownFields }) as unknown as Fields;
   } catch (cause) {
-    throw invalidAnswer(cause);
+    throw answerInvalid(cause);
   }
 }
 
@@ -98,18 +97,8 @@ function toJsonChecked(
   try {
     return toJson(desc, message as never, options) as JsonValue;
   } catch (cause) {
-    throw invalidAnswer(cause);
+    throw answerInvalid(cause);
   }
-}
-
-function invalidAnswer(cause: unknown): EdgeError {
-  return new EdgeError({
-    code: Code.INTERNAL,
-    httpStatus: 502,
-    reason: "BACKEND_ANSWER_INVALID",
-    message: "the backend's answer could not be read",
-    cause,
-  });
 }
 
 function bodyField(field: DescField, message: Fields): Fields {

@@ -2,7 +2,7 @@ import { type EdgeError, toEdgeError } from "../edge-error.ts";
 import { errorOfOutcome } from "../grpc/error-reasons.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import type { RestRoute } from "../routing/route-table.ts";
-import { chooseEncoding, compressBody } from "../rpc/compression.ts";
+import { chooseEncodingFor, compressBody } from "../rpc/compression.ts";
 import { answerHeadersFrom } from "../runtime.ts";
 import { type Call, type CallListener, failed, type Outcome } from "../upstream/call.ts";
 import { sendAnswer, sendProblem } from "./answer.ts";
@@ -66,7 +66,9 @@ function sendMessage(context: RestContext, route: RestRoute, outcome: Outcome, m
     exchange.settle(status, Code.OK);
   };
   // What a backend gives as raw bytes may be compressed already.
-  const encoding = route.rawResponse ? undefined : chooseEncoding(exchange.header("accept-encoding"));
+  const encoding = route.rawResponse
+    ? undefined
+    : chooseEncodingFor(bytes, exchange.header("accept-encoding"));
   const compressed = compressBody(encoding, bytes);
   if (encoding === undefined || compressed === undefined) {
     send(bytes);

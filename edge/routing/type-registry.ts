@@ -9,7 +9,8 @@ import {
   file_google_protobuf_wrappers,
 } from "@bufbuild/protobuf/wkt";
 
-const wellKnownFiles: readonly DescFile[] = [
+/** The well-known types that messages may hold, by their files. */
+export const wellKnownFiles: readonly DescFile[] = [
   file_google_protobuf_any,
   file_google_protobuf_duration,
   file_google_protobuf_empty,

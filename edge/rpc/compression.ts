@@ -68,6 +68,11 @@ export function chooseEncoding(accept: string | undefined): string | undefined {
   return undefined;
 }
 
+/** The same for an answer that is there as a whole: undefined also where compressing it is not worth it. */
+export function chooseEncodingFor(bytes: Uint8Array, accept: string | undefined): string | undefined {
+  return bytes.length < minBytes ? undefined : chooseEncoding(accept);
+}
+
 /**
  * Undoes a message's compression, at once: messages are small, and their order must hold. The limit counts what comes out, so a
  * bomb is stopped at `maxBytes`. Throws {@link EdgeError}s (RESOURCE_EXHAUSTED, INVALID_ARGUMENT).

@@ -3,7 +3,7 @@ import { sendAnswer } from "../rest/answer.ts";
 import { headersOf } from "../rest/problem.ts";
 import type { RestContext } from "../rest/rest-context.ts";
 import { type AnswerHeaders, metadataOf } from "./answer-headers.ts";
-import { chooseEncoding, compress, supportedEncodings } from "./compression.ts";
+import { chooseEncodingFor, compress, supportedEncodings } from "./compression.ts";
 import { connectErrorOf, connectStatusOf } from "./connect-error.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Sink } from "./sink.ts";
@@ -42,7 +42,7 @@ export function connectUnarySink({ runtime, exchange, response }: RestContext, d
 }
 
 function encodeBody(message: Buffer, accept: string | undefined): { body: Buffer; own: AnswerHeaders } {
-  const encoding = chooseEncoding(accept);
+  const encoding = chooseEncodingFor(message, accept);
   const compressed = compress(encoding, message);
   if (encoding === undefined || compressed === undefined) return { body: message, own: {} };
   return { body: compressed, own: { "content-encoding": encoding, vary: "accept-encoding" } };

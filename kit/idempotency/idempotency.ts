@@ -44,13 +44,14 @@ export async function runRemembered<Prepared, Intended = undefined>(
   command: RememberedCommand,
   work: Work<Prepared, Intended>,
 ): Promise<Answer> {
+  const text = textOf(command);
   let outcome: Outcome;
   let decided: Outcome | undefined;
   try {
     const { earlier, intended } = await intend(db, command, work);
     if (earlier) return earlier;
     const prepared = await work.prepare(intended);
-    const first = work.groupCommit ? begunHere(db, textOf(command)) : undefined;
+    const first = work.groupCommit ? begunHere(db, text) : undefined;
     // In a shared transaction a repeat would meet its own answer and take the whole group apart: under load, when most calls are
     // repeats, each would then pay for all.
     const answered = first && (await first.then(() => recall(db, command)));
@@ -61,7 +62,7 @@ export async function runRemembered<Prepared, Intended = undefined>(
       return decided;
     };
     outcome = work.groupCommit
-      ? await begin(db, textOf(command), () => db.sharedTransaction(textOf(command), decide))
+      ? await begin(db, text, () => db.sharedTransaction(text, decide))
       : await db.transaction(decide);
   } catch (error) {
     if (!decided || !planted("swallowed-commit-error")) return await answerAfterFailure(db, command, error);

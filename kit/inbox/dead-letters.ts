@@ -18,7 +18,7 @@ import {
   selectWaiting,
   updateDeadLetter,
 } from "./dead-letter-statements.ts";
-import { claimOf, EventUnreadable } from "./delivery.ts";
+import { type Claim, claimOf, EventUnreadable } from "./delivery.ts";
 import type { OfferedEvent } from "./offered.ts";
 import { knowAggregate } from "./statements.ts";
 
@@ -97,8 +97,16 @@ export async function setAside(
     payload,
     service,
   ]);
-  if (claim?.previousVersion === 0n) await tx.query(knowAggregate, [durable, claim.aggregateId, 0n]);
+  await knowFromFirst(tx, durable, claim);
   return rows.length > 0;
+}
+
+/**
+ * What comes behind an aggregate's first event is to wait for it; a later one of an aggregate that nobody here has heard of failed
+ * before its turn, with others or for the database's sake.
+ */
+export async function knowFromFirst(tx: Queryable, durable: string, claim: Claim | undefined): Promise<void> {
+  if (claim?.previousVersion === 0n) await tx.query(knowAggregate, [durable, claim.aggregateId, 0n]);
 }
 
 /** The same for each delivery of a message, also when it is published again; another for each other message. */

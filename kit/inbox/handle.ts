@@ -6,12 +6,12 @@ import { statement } from "#kit/postgres/postgres.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { delay } from "#kit/time/time.ts";
 import { applyBatch, applyOne, type Outcome } from "./apply.ts";
-import { HandlerDied, setAside } from "./dead-letters.ts";
+import { HandlerDied, knowFromFirst, setAside } from "./dead-letters.ts";
 import { claimOf, type Delivery, toDelivery } from "./delivery.ts";
 import type { ConsumerGroup } from "./group.ts";
 import { givesUp, type InboxLimits, retryDelayMs } from "./limits.ts";
 import { type OfferedEvent, toOffered } from "./offered.ts";
-import { countAttempt, deleteAttempts, knowAggregate } from "./statements.ts";
+import { countAttempt, deleteAttempts } from "./statements.ts";
 
 /** What handling events needs. */
 export interface Handling {
@@ -164,14 +164,10 @@ async function settleFailure(
   }
 }
 
-/**
- * The handler failed and lives. What comes behind an aggregate's first event is to wait for it; a later one of an aggregate that
- * nobody here has heard of failed before its turn, with others or for the database's sake.
- */
+/** The handler failed and lives. */
 async function forgetAttempt(tx: Transaction, durable: string, { headers }: OfferedEvent) {
-  const claim = claimOf(headers);
   const eventId = headers["ce-id"] ?? "";
-  if (claim?.previousVersion === 0n) await tx.query(knowAggregate, [durable, claim.aggregateId, 0n]);
+  await knowFromFirst(tx, durable, claimOf(headers));
   if (/^[0-9a-f-]{36}$/.test(eventId)) await tx.query(deleteAttempts, [durable, eventId]);
 }
 

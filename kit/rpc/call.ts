@@ -51,3 +51,10 @@ export interface Call extends CallContext {
   /** Adds a header to the answer; call it before the first message of a stream. */
   setResponseMetadata(name: string, value: string): void;
 }
+
+/** The header by which a call in the mesh chooses canaries over weights; the edge takes it from outsiders' requests. */
+export const trackHeader = "x-souk-track";
+
+/** The track that the header's value chooses; undefined for whatever the weights decide. */
+export const trackOf = (value: string | undefined): "canary" | undefined =>
+  value === "canary" ? "canary" : undefined;

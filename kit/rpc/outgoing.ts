@@ -3,9 +3,8 @@ import { type Channel, Metadata } from "@grpc/grpc-js";
 import { newUuid } from "#kit/ids/ids.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
 import { deadlineExceeded } from "./abandonment.ts";
-import type { CallContext } from "./call.ts";
+import { type CallContext, trackHeader } from "./call.ts";
 import type { RpcMethod } from "./method.ts";
-import { trackHeader } from "./track.ts";
 
 /** Time kept back from an inherited deadline, so that the caller hears why it failed before its own time is over. */
 const reserveMs = 20;

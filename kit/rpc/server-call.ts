@@ -3,9 +3,8 @@ import { Metadata, type ServerUnaryCall, type ServerWritableStream } from "@grpc
 import type { ServiceError } from "#kit/errors/errors.ts";
 import { newUuid } from "#kit/ids/ids.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
-import type { Call, Principal } from "./call.ts";
+import { type Call, type Principal, trackHeader, trackOf } from "./call.ts";
 import type { RpcMethod } from "./method.ts";
-import { trackHeader } from "./track.ts";
 
 /** The grpc-js object behind a call; requests and answers are bytes, since messages are decoded by interceptors. */
 export type Transport = ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>;
@@ -53,7 +52,7 @@ export class ServerCall implements Call {
   }
 
   get track(): "canary" | undefined {
-    return this.metadata(trackHeader) === "canary" ? "canary" : undefined;
+    return trackOf(this.metadata(trackHeader));
   }
 
   /** How long the caller waits, in milliseconds; Infinity where it did not say. */

@@ -7,7 +7,7 @@ import { OrdersService } from "#gen/souk/orders/v1/orders_pb.ts";
 import { PaymentsService } from "#gen/souk/payments/v1/payments_pb.ts";
 import { ShippingService } from "#gen/souk/shipping/v1/shipping_pb.ts";
 import type { TokenVerifier } from "#kit/auth/auth.ts";
-import type { CallContext } from "#kit/rpc/call.ts";
+import { type CallContext, trackHeader, trackOf } from "#kit/rpc/call.ts";
 import { type Client, createClient } from "#kit/rpc/client.ts";
 import type { Metrics } from "#kit/telemetry/telemetry.ts";
 import { deadlineIn } from "#kit/time/time.ts";
@@ -95,7 +95,7 @@ function contextOf({ metadata, timeoutMs, signal }: LocalCall): CallContext {
   return {
     correlationId: metadata("x-correlation-id") ?? "",
     traceparent: metadata("traceparent"),
-    track: metadata("x-souk-track") === "canary" ? "canary" : undefined,
+    track: trackOf(metadata(trackHeader)),
     deadline: deadlineIn(timeoutMs * shareForParts),
     signal,
     token: metadata("authorization")?.replace(/^bearer +/i, ""),

@@ -1,6 +1,7 @@
 // What the metrics of one process say, reduced to the few numbers the table shows.
 
 import type { Sample } from "./metrics-text.ts";
+import { boundOf, DURATION_BUCKETS, isServerFault, REQUEST_COUNTS } from "./request-metrics.ts";
 
 /** Totals since the process started, and gauges as they are now. */
 export type ServiceNumbers = {
@@ -15,21 +16,10 @@ export type ServiceNumbers = {
   sagasInFlight: number | undefined;
 };
 
-const SERVER_FAULTS = new Set([
-  "UNKNOWN",
-  "DEADLINE_EXCEEDED",
-  "UNIMPLEMENTED",
-  "INTERNAL",
-  "UNAVAILABLE",
-  "DATA_LOSS",
-]);
-const REQUESTS = new Set(["rpc_server_calls_total", "http_server_requests_total"]);
-const DURATIONS = new Set(["rpc_server_duration_seconds_bucket", "http_server_duration_seconds_bucket"]);
-
 /** Reduces samples. A watch lasts as long as somebody watches, so it does not count among the durations. */
 export function readServiceNumbers(samples: readonly Sample[]): ServiceNumbers {
-  const requests = samples.filter(({ name }) => REQUESTS.has(name));
-  const durations = samples.filter(({ name, labels }) => DURATIONS.has(name) && !isWatch(labels));
+  const requests = samples.filter(({ name }) => REQUEST_COUNTS.has(name));
+  const durations = samples.filter(({ name, labels }) => DURATION_BUCKETS.has(name) && !isWatch(labels));
   const gauge = (gaugeName: string) => {
     const found = samples.filter(({ name }) => name === gaugeName);
     return found.length === 0 ? undefined : sum(found);
@@ -66,19 +56,15 @@ export function quantileMs(
   return (lower + ((upper - lower) * (rank - below)) / (countUpTo(upper) - below)) * 1000;
 }
 
-function isServerFault({ labels }: Sample): boolean {
-  return SERVER_FAULTS.has(labels.code ?? "") || Number(labels.status ?? 0) >= 500;
-}
-
 function isWatch({ method = "", route = "" }: Readonly<Record<string, string>>): boolean {
   return /(^|\/)Watch[A-Z]\w*$/.test(method) || route.endsWith(":watch");
 }
 
 function addBuckets(samples: readonly Sample[]): Map<number, number> {
   const buckets = new Map<number, number>();
-  for (const { labels, value } of samples) {
-    const bound = labels.le === "+Inf" ? Number.POSITIVE_INFINITY : Number(labels.le);
-    buckets.set(bound, (buckets.get(bound) ?? 0) + value);
+  for (const sample of samples) {
+    const bound = boundOf(sample);
+    buckets.set(bound, (buckets.get(bound) ?? 0) + sample.value);
   }
   return buckets;
 }
