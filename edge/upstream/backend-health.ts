@@ -1,7 +1,10 @@
 /** Failures in a row after which a backend is left alone: fewer may be one bad moment, more are calls wasted. */
 const failuresUntilRest = 20;
-/** While it rests, one call at a time is sent ahead this often, to see whether it has recovered. */
-const restMs = 500;
+/**
+ * While it rests, one call at a time is sent ahead this often, to see whether it has recovered. Ten a second burden nobody, and the
+ * backend's own breakers, which let fewer through, see each of their chances used.
+ */
+const restMs = 100;
 
 /** Retries at hand after a quiet time. */
 const maxRetryTokens = 10;

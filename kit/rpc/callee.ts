@@ -1,8 +1,8 @@
 import type { Message } from "@bufbuild/protobuf";
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from "cockatiel";
 import { Code } from "#gen/google/rpc/code_pb.ts";
 import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts";
 import { ServiceError, serviceError } from "#kit/errors/errors.ts";
+import { createBreaker } from "./breaker.ts";
 import { createRecovery } from "./recovery.ts";
 
 /** When a client stops bothering a callee. */
@@ -11,12 +11,15 @@ export interface CalleeLimits {
   readonly maxInFlight: number;
   /** Failures in a row after which calls are refused here. */
   readonly breakAfter: number;
-  /** How long, in milliseconds, until one call may try again. */
-  readonly halfOpenAfterMs: number;
+  /** From then on one call is sent ahead each so many milliseconds. */
+  readonly probeEveryMs: number;
 }
 
-/** The limits where a client names no others. */
-export const defaultCalleeLimits: CalleeLimits = { maxInFlight: 512, breakAfter: 20, halfOpenAfterMs: 500 };
+/**
+ * The limits where a client names no others. Five calls a second burden nobody; but a call passes several breakers, the edge's
+ * among them, each of which may have asked a moment too early, and together they must find a callee within two seconds.
+ */
+export const defaultCalleeLimits: CalleeLimits = { maxInFlight: 512, breakAfter: 20, probeEveryMs: 200 };
 
 /** Stands between a client and a callee that may be ill. */
 export interface Callee {
@@ -28,41 +31,39 @@ export interface Callee {
 }
 
 /** A breaker and a bulkhead for one callee; its errors lead to its recovery. */
-export function createCallee(limits: CalleeLimits): Callee {
-  const breaker = circuitBreaker(handleWhen(showsIllness), {
-    halfOpenAfter: limits.halfOpenAfterMs,
-    breaker: new ConsecutiveBreaker(limits.breakAfter),
-  });
-  const recovery = createRecovery(limits.halfOpenAfterMs);
+export function createCallee({ maxInFlight, breakAfter, probeEveryMs }: CalleeLimits): Callee {
+  const breaker = createBreaker(breakAfter, probeEveryMs);
+  const recovery = createRecovery(probeEveryMs);
   let inFlight = 0;
-  const refuse = (message: string, cause?: unknown) => {
-    const error = refused(message, cause);
+  const refuse = (message: string) => {
+    const error = serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, message);
     recovery.mark(error);
     return error;
   };
   const callee: Callee = {
     enter() {
-      if (inFlight >= limits.maxInFlight)
-        throw refuse("Too many calls to a service that is needed are under way.");
+      if (inFlight >= maxInFlight) throw refuse("Too many calls to a service that is needed are under way.");
       inFlight++;
     },
     leave() {
       inFlight--;
     },
     async attempt(send) {
-      // While one call tries whether the callee is well again, cockatiel would let the others wait for it.
-      if (breaker.state === CircuitState.HalfOpen) throw refuse("A service that is needed is away.");
+      if (!breaker.admits()) throw refuse("A service that is needed is away.");
       callee.enter();
       try {
-        const answer = await breaker.execute(send);
+        const answer = await send();
+        breaker.succeeded();
         recovery.succeeded();
         return answer;
       } catch (error) {
-        if (!(error instanceof ServiceError)) throw refuse("A service that is needed is away.", error);
-        if (!showsIllness(error)) recovery.succeeded();
-        else {
+        if (showsIllness(error)) {
+          breaker.failed();
           recovery.failed();
           recovery.mark(error);
+        } else {
+          breaker.succeeded();
+          recovery.succeeded();
         }
         throw error;
       } finally {
@@ -82,10 +83,6 @@ const illness: ReadonlySet<Code> = new Set([
   Code.UNAVAILABLE,
 ]);
 
-function showsIllness(error: unknown): boolean {
+function showsIllness(error: unknown): error is ServiceError {
   return error instanceof ServiceError && illness.has(error.code);
-}
-
-function refused(message: string, cause?: unknown): ServiceError {
-  return serviceError(ErrorReasonSchema, ErrorReason.DEPENDENCY_UNAVAILABLE, message, { cause });
 }
