@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every linter that is on the path, on every overlay; those that are not are named. Exit code 1 where one complains.
+# npm run check:manifests: everything that can be said of the manifests without a node, by the tools that are on the path; what is not
+# there is named. With SOUK_API_SERVER=<kubeconfig> an API server is asked too. Exit code 1 where one complains.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=$(mktemp -d)
@@ -25,25 +26,33 @@ verdict() { # TEXT COMMAND...
   fi
 }
 
-if has kustomize; then render=(kustomize build); elif has kubectl; then render=(kubectl kustomize); else exit 0; fi
+if command -v kustomize >/dev/null; then render=(kustomize build); else render=(kubectl kustomize); fi
+has "${render[0]}" || exit 0
+
+# What was skipped is said by the tests themselves.
+verdict "tests of what is rendered" npx --no-install vitest run --project integration deploy/tests/
+sed -n 's/^skipped: /skipped  /p' "$work/out"
+
 for folder in deploy/overlays/*/ deploy/tests/optional/ deploy/components/data-cnpg-{restore,replica}/; do
   name=$(basename "$folder")
   verdict "$name renders" bash -c '"$@" >"$0"' "$work/$name.yaml" "${render[@]}" "$folder"
 done
 
-# Schemas come from the net, or from where schemas.ts has written them.
-catalog='https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json'
-online=()
-[[ -n ${KUBE_SCHEMAS:-} ]] || online=(-schema-location default -schema-location "$catalog")
 if has kubeconform; then
+  # Schemas are made of the projects' own definitions; where Go cannot fetch these, others' are taken from the net.
+  catalog='https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json'
+  schemas=(-schema-location default -schema-location "$catalog")
+  if has go && node deploy/tests/definitions.ts "$work/definitions" >"$work/out" 2>&1; then
+    verdict "schemas of deploy/versions.yaml" node deploy/tests/schemas.ts "$work/schemas" "$work"/definitions/*
+    schemas=(-schema-location "$work/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json")
+  fi
   for file in "$work"/*.yaml; do
-    verdict "kubeconform $(basename "$file" .yaml)" kubeconform -strict -summary -kubernetes-version 1.34.0 \
-      ${KUBE_SCHEMAS:+-schema-location "$KUBE_SCHEMAS"} ${online[@]+"${online[@]}"} "$file"
+    verdict "kubeconform $(basename "$file" .yaml)" kubeconform -strict -summary -kubernetes-version 1.34.0 "${schemas[@]}" "$file"
   done
 fi
 
 if has kube-score; then
-  for name in ci staging production; do
+  for name in local ci staging production optional; do
     # Pods are throttled by limits of CPU long before they use what was paid for, so there are none.
     verdict "kube-score $name" kube-score score --ignore-container-cpu-limit --output-format ci --exit-one-on-warning \
       --kubernetes-version v1.34 "$work/$name.yaml"
@@ -52,11 +61,11 @@ if has kube-score; then
 fi
 
 if has kube-linter; then
-  for name in staging production; do verdict "kube-linter $name" kube-linter lint "$work/$name.yaml"; done
+  for name in staging production optional; do verdict "kube-linter $name" kube-linter lint "$work/$name.yaml"; done
 fi
 
 if has istioctl; then
-  for name in local ci staging production; do
+  for name in local ci staging production optional; do
     verdict "istioctl analyze $name" istioctl analyze --use-kube=false --failure-threshold Warning "$work/$name.yaml"
   done
 fi

@@ -1,6 +1,7 @@
 import { globSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
+import { COMBINATIONS } from "./combinations.ts";
 import { REPOSITORY, type Rendered, render, renderCombination, renderer } from "./render.ts";
 
 // Rendering needs kustomize or kubectl, which the shop itself does not: without either these tests say so and are skipped.
@@ -131,7 +132,7 @@ rendering("production", () => {
     const text = JSON.stringify(objects);
     expect(text).not.toMatch(/souk\/(issuer|card-processor|carrier|tools)"|throwaway/);
     expect(ofKind(objects, "Secret")).toEqual([]);
-    expect(ofKind(objects, "ValidatingAdmissionPolicyBinding")).toHaveLength(4);
+    expect(ofKind(objects, "ValidatingAdmissionPolicyBinding")).toHaveLength(6);
   });
 
   test("keeps streams on three servers and databases on three instances", async () => {
@@ -163,18 +164,7 @@ rendering("production", () => {
 });
 
 rendering("base with a choice of components", () => {
-  test.each([
-    [[]],
-    [["network-policies"]],
-    [["mesh-sidecar"]],
-    [["data-namespace", "data-redis", "data-nats"]],
-    [["sandboxes", "data-dev", "secrets-dev"]],
-    [["sandboxes", "data-dev", "secrets-dev", "network-policies", "sandboxes-network", "data-dev-network"]],
-    [["data-namespace", "data-cnpg", "data-cnpg-network", "secrets-external"]],
-    [["mesh-sidecar", "edge", "canary", "canary-rollouts"]],
-    [["autoscaling", "autoscaling-nats", "observability"]],
-    [["autoscaling", "admission", "debug", "dev-loosen"]],
-  ])("renders: %j", async (components) => {
+  test.each(COMBINATIONS.map((components) => [components]))("renders: %j", async (components) => {
     const objects = await renderCombination(components);
     expect(ofKind(objects, "Deployment").map(({ metadata }) => metadata.name)).toEqual(
       expect.arrayContaining(services),

@@ -28,6 +28,13 @@ const PATH = [process.env.PATH, process.env.SOUK_TOOLS && join(process.env.SOUK_
   .filter(Boolean)
   .join(delimiter);
 
+/** What a tool finds around it. */
+export const environment = (more: Readonly<Record<string, string>> = {}) => ({
+  ...process.env,
+  PATH,
+  ...more,
+});
+
 /** How to render here: by kustomize, or by the one inside kubectl. Undefined where there is neither. */
 export const renderer: readonly [command: string, verb: string] | undefined = [
   ["kustomize", "build", "version"] as const,
@@ -37,7 +44,7 @@ export const renderer: readonly [command: string, verb: string] | undefined = [
 /** Whether a program is there and says its version. */
 export function answers(command: string, args: readonly string[]): boolean {
   try {
-    execFileSync(command, args, { env: { ...process.env, PATH }, stdio: "ignore", timeout: 20_000 });
+    execFileSync(command, args, { env: environment(), stdio: "ignore", timeout: 20_000 });
     return true;
   } catch {
     return false;
@@ -45,8 +52,12 @@ export function answers(command: string, args: readonly string[]): boolean {
 }
 
 /** Runs a tool to its end; resolves to its standard output, rejects with what it complained about. */
-export async function runTool(command: string, args: readonly string[]): Promise<string> {
-  const options = { env: { ...process.env, PATH }, cwd: REPOSITORY, timeout: 60_000, maxBuffer: 64_000_000 };
+export async function runTool(
+  command: string,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const options = { cwd: REPOSITORY, timeout: 60_000, maxBuffer: 64_000_000, env: environment(more) };
   return (await promisify(execFile)(command, args, options)).stdout;
 }
 

@@ -2,6 +2,12 @@ import { type KubernetesObject, nameLabel } from "./kubernetes-object.ts";
 import { destinationRule } from "./mesh-objects.ts";
 import { NAMESPACE, WORKLOADS } from "./workloads.ts";
 
+// There are no pods of a canary until there is one, which linters have to be told.
+const WITHOUT_PODS = {
+  "kube-score/ignore": "service-targets-pod",
+  "ignore-check.kube-linter.io/dangling-service": "pods come with a canary",
+};
+
 /** For each service of the shop the two Services that a canary's route leads to, with a rule each. */
 export function canaryObjects(): KubernetesObject[] {
   const canaried = WORKLOADS.filter(({ standIn }) => !standIn);
@@ -14,8 +20,7 @@ export function canaryObjects(): KubernetesObject[] {
           name: `${name}-${track}`,
           namespace: NAMESPACE,
           labels: nameLabel(name),
-          // There are no pods of a canary until there is one.
-          ...(track === "canary" ? { annotations: { "kube-score/ignore": "service-targets-pod" } } : {}),
+          ...(track === "canary" ? { annotations: WITHOUT_PODS } : {}),
         },
         spec: {
           selector: { ...nameLabel(name), track },
