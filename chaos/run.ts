@@ -14,6 +14,7 @@ import type { Evidence, StockSample } from "./invariants/evidence.ts";
 import { judge, type Verdict } from "./invariants/invariants.ts";
 import { pause } from "./pause.ts";
 import { type ChaosShop, untilServing } from "./shop/shop.ts";
+import { type Standstill, watchStandstills } from "./standstills.ts";
 import { type Load, startLoad } from "./workload/buyers.ts";
 import { openHistory, readHistory } from "./workload/history.ts";
 import type { Regrets } from "./workload/intention.ts";
@@ -47,6 +48,8 @@ export interface RunOutcome {
   /** For each saga under way when everything was healed: how long until it had ended. */
   readonly sagasTookMs: readonly number[];
   readonly rest: Rest;
+  /** When not even the harness ran; measured from the beginning of the load. */
+  readonly standstills: readonly Standstill[];
   readonly evidence: Evidence;
   readonly goods: readonly Goods[];
 }
@@ -68,6 +71,8 @@ export async function runOnce(
   const historyPath = join(plan.folder, "history.jsonl");
   const history = await openHistory(historyPath);
   const startedAtMs = performance.now();
+  const standstills = watchStandstills();
+  const { awakeMs } = standstills;
   say(`load and faults for ${Math.round(durationMs / 1_000)} s`);
   const load = startLoad({
     ...{ ...access, seed, ordersPerSecond, regrets, durationMs, goods, history, startedAtMs },
@@ -79,9 +84,9 @@ export async function runOnce(
   say("healed; waiting for rest");
   const [unknown, sagasTookMs] = await Promise.all([
     load.settle(plan.restWithinMs / 2),
-    timeSagas(access, plan.restWithinMs),
+    timeSagas(access, plan.restWithinMs, awakeMs),
   ]);
-  const rest = await waitForRest(access, plan.restWithinMs);
+  const rest = await waitForRest(access, plan.restWithinMs, awakeMs);
   sampling.abort();
   const own = {
     pieces: new Map(goods.map(({ sku, pieces }) => [sku, pieces])),
@@ -100,12 +105,19 @@ export async function runOnce(
   const evidence = await look(rest.restless);
   const verdicts = judge(evidence);
   const { incidents = [], failures = [] } = execution ?? {};
-  const found = { incidents, failures, outcomes: load.outcomes, sagasTookMs, rest };
+  const found = {
+    incidents,
+    failures,
+    outcomes: load.outcomes,
+    sagasTookMs,
+    rest,
+    standstills: standstills.times,
+  };
   const common = { verdicts, ...found, evidence, goods };
   if (!shop || isBroken(verdicts)) return { ...common, verdictsAfterRestart: undefined };
   say("starting everything again");
   await shop.restartAll();
-  const again = await waitForRest(access, plan.restWithinMs);
+  const again = await waitForRest(access, plan.restWithinMs, awakeMs);
   return { ...common, verdictsAfterRestart: judge(await look(again.restless)) };
 }
 

@@ -12,12 +12,19 @@ export interface Rest {
   readonly tookMs: number;
 }
 
+/** Milliseconds since some moment, without those in which nothing ran. */
+export type Clock = () => number;
+
+function stopwatch(clock: Clock): () => number {
+  const startedAtMs = clock();
+  return () => clock() - startedAtMs;
+}
+
 const pollMs = 250;
 
-/** Waits until nothing moves any more, `withinMs` at most. */
-export async function waitForRest(access: Access, withinMs: number): Promise<Rest> {
-  const startedAtMs = performance.now();
-  const elapsedMs = () => performance.now() - startedAtMs;
+/** Waits until nothing moves any more, `withinMs` at most by the clock. */
+export async function waitForRest(access: Access, withinMs: number, clock: Clock): Promise<Rest> {
+  const elapsedMs = stopwatch(clock);
   for (;;) {
     const restless = await findRestless(access).catch((error: Error) => [
       `cannot be asked: ${error.message}`,
@@ -28,9 +35,8 @@ export async function waitForRest(access: Access, withinMs: number): Promise<Res
 }
 
 /** For each saga that is under way now: how long until it has ended, in milliseconds; `withinMs` for those that do not. */
-export async function timeSagas(access: Access, withinMs: number): Promise<number[]> {
-  const startedAtMs = performance.now();
-  const elapsedMs = () => performance.now() - startedAtMs;
+export async function timeSagas(access: Access, withinMs: number, clock: Clock): Promise<number[]> {
+  const elapsedMs = stopwatch(clock);
   const tookMs: number[] = [];
   let left = await sagasUnderWay(access);
   while (left.size > 0 && elapsedMs() < withinMs) {

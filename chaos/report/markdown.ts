@@ -142,7 +142,7 @@ const faultLines = (incidents: readonly Incident[]) =>
 const firstSuccessMs = 2_000;
 const sagaEndMs = 15_000;
 
-function recoveryLines({ incidents, outcomes, sagasTookMs, rest }: RunOutcome): string[] {
+function recoveryLines({ incidents, outcomes, sagasTookMs, rest, standstills }: RunOutcome): string[] {
   const row = (name: string, values: readonly number[], share: number, aimMs: number) => {
     const judged = percentile(values, share);
     const aim = `${share === 1 ? "longest" : "p99"} ≤ ${aimMs / 1_000} s`;
@@ -157,7 +157,7 @@ function recoveryLines({ incidents, outcomes, sagasTookMs, rest }: RunOutcome): 
   const back = (store: string, kind: FaultKind) =>
     row(
       `the first success after ${store} was back, nothing else being out`,
-      recoveriesMs(incidents, outcomes, kind),
+      recoveriesMs(incidents, outcomes, kind, standstills),
       1,
       firstSuccessMs,
     );
@@ -175,7 +175,14 @@ function recoveryLines({ incidents, outcomes, sagasTookMs, rest }: RunOutcome): 
     rest.restless.length === 0
       ? `All had come to rest ${inSeconds(rest.tookMs)} after the last answer to a client.`
       : `Not all came to rest within ${inSeconds(rest.tookMs)}.`,
+    ...standstillLines(standstills),
   ];
+}
+
+function standstillLines(standstills: RunOutcome["standstills"]): string[] {
+  if (standstills.length === 0) return [];
+  const times = standstills.map(({ fromMs, toMs }) => `${inSeconds(fromMs)} to ${inSeconds(toMs)}`);
+  return ["", `Not even the harness ran from ${times.join(", from ")}: nothing is timed across that.`];
 }
 
 const inSeconds = (ms: number | undefined) => (ms === undefined ? "–" : `${(ms / 1_000).toFixed(2)} s`);

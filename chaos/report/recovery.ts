@@ -1,6 +1,7 @@
 import type { FaultKind } from "../faults/fault.ts";
 import type { Incident } from "../faults/incident.ts";
 import { databaseLink } from "../shop/ports.ts";
+import type { Standstill } from "../standstills.ts";
 
 /** What a customer's request passes: while one of these is out, a store's return alone brings no success. */
 const onTheWay = ["gateway", "catalog", "orders", "shipping"];
@@ -27,16 +28,18 @@ export function recoveriesMs(
   incidents: readonly Incident[],
   outcomes: readonly { readonly atMs: number; readonly outcome: string }[],
   kind: FaultKind,
+  standstills: readonly Standstill[],
 ): number[] {
   const successes = outcomes.filter(({ outcome }) => outcome === "ok").map(({ atMs }) => atMs);
   const outages = incidents.filter(isOutage);
+  const within = (backMs: number, successMs: number) => (other: Standstill) =>
+    other.fromMs < successMs && other.toMs > backMs;
   return incidents.flatMap((incident) => {
     const { fault, toMs: backMs } = incident;
     const successMs = successes.find((atMs) => atMs >= backMs);
     if (fault.kind !== kind || successMs === undefined) return [];
-    const out = outages.some(
-      (other) => other !== incident && other.fromMs < successMs && other.toMs > backMs,
-    );
+    const isIn = within(backMs, successMs);
+    const out = standstills.some(isIn) || outages.some((other) => other !== incident && isIn(other));
     return out ? [] : [successMs - backMs];
   });
 }

@@ -49,7 +49,7 @@ test("recovery is the time from a store's return to the next success", () => {
     { atMs: 2_300, outcome: "ok" },
     { atMs: 9_000, outcome: "ok" },
   ];
-  expect(recoveriesMs([crash(1_000, 2_000), crash(8_000, 8_900)], outcomes, "crash-postgres")).toEqual([
+  expect(recoveriesMs([crash(1_000, 2_000), crash(8_000, 8_900)], outcomes, "crash-postgres", [])).toEqual([
     300, 100,
   ]);
 });
@@ -57,14 +57,14 @@ test("recovery is the time from a store's return to the next success", () => {
 test("a return counts only where nothing else was out meanwhile", () => {
   const outcomes = [{ atMs: 9_000, outcome: "ok" }];
   const incidents = [crash(1_000, 2_000), crash(3_000, 8_900)];
-  expect(recoveriesMs(incidents, outcomes, "crash-postgres")).toEqual([100]);
+  expect(recoveriesMs(incidents, outcomes, "crash-postgres", [])).toEqual([100]);
   const stalled: Incident = {
     fault: { kind: "trouble-link", link: "postgres:orders", trouble: { kind: "stalled" }, forMs: 2_000 },
     fromMs: 8_950,
     toMs: 8_990,
     hits: 1,
   };
-  expect(recoveriesMs([...incidents, stalled], outcomes, "crash-postgres")).toEqual([]);
+  expect(recoveriesMs([...incidents, stalled], outcomes, "crash-postgres", [])).toEqual([]);
 });
 
 test("a percentile is a value that was there", () => {
@@ -82,4 +82,12 @@ test("the picture shows each kind of fault that happened, and the answers by out
   expect(svg).toContain("terminate-backends");
   expect(svg).not.toContain("kill-broker");
   expect(svg.match(/fill="#d9534f"/g)).toHaveLength(2);
+});
+
+test("a return that a standstill of the whole machine follows tells nothing of the shop", () => {
+  const outcomes = [{ atMs: 9_000, outcome: "ok" }];
+  const incidents = [crash(3_000, 4_000)];
+  const recoveries = (fromMs: number, toMs: number) =>
+    recoveriesMs(incidents, outcomes, "crash-postgres", [{ fromMs, toMs }]);
+  expect([recoveries(4_100, 8_900), recoveries(0, 3_900)]).toEqual([[], [5_000]]);
 });

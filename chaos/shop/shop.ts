@@ -8,6 +8,7 @@ import { Supervisor } from "../../tools/start/supervisor.ts";
 import { createDatabases } from "../../tools/stores/databases.ts";
 import { type StoreSet, startGuard, startStores } from "../../tools/stores/store-set.ts";
 import { type Link, openLink } from "../links/link.ts";
+import { pause } from "../pause.ts";
 import { createRandom } from "../random.ts";
 import { linkedPorts, type ProcessPlan, planReplica, planStandIn } from "./environment.ts";
 import {
@@ -56,6 +57,7 @@ const stopWithinMs = 15_000;
 /** Killed as often as the schedule says, and always back at once. */
 const policy = { maxCrashes: 1_000_000, windowMs: 1_000, firstDelayMs: 20, maxDelayMs: 250 };
 const servingWithinMs = 120_000;
+const servingPollMs = 20;
 
 /** Starts everything. Rejects, with nothing left running, where one part does not come up. */
 export async function startShop(options: ShopOptions): Promise<ChaosShop> {
@@ -203,9 +205,10 @@ export async function untilServing(
   startsBefore: number,
   what = one.name,
 ): Promise<void> {
-  const deadline = AbortSignal.timeout(servingWithinMs);
-  while (!(one.serving && one.starts > startsBefore)) {
-    if (deadline.aborted) throw new Error(`${what} does not serve after ${servingWithinMs / 1_000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  // Counted, since a machine that has stood still for minutes is no reason to give up.
+  for (let poll = 0; !(one.serving && one.starts > startsBefore); poll += 1) {
+    if (poll * servingPollMs > servingWithinMs)
+      throw new Error(`${what} does not serve after ${servingWithinMs / 1_000} s`);
+    await pause(servingPollMs);
   }
 }
