@@ -8,7 +8,7 @@ import { CHECKS } from "./checks.ts";
 import { mebisOf, millisOf } from "./cluster/quantities.ts";
 import { readFlags } from "./flags.ts";
 
-const setting = { tag: "ci", registry: "", chaosMinutes: 5 };
+const setting = { tag: "ci", registry: "", grpcurlImage: "fullstorydev/grpcurl:v1.9.3", chaosMinutes: 5 };
 
 test("a check that breaks is a failure, and the next one is tried all the same", async () => {
   const lines: string[] = [];

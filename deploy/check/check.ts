@@ -15,6 +15,8 @@ export interface Setting {
   readonly tag: string;
   /** What is put before `souk/orders` where images come from a registry: `registry.example.com/`; empty otherwise. */
   readonly registry: string;
+  /** grpcurl's image, which the nodes have or can pull. */
+  readonly grpcurlImage: string;
   /** How long the longest check, that of the pods that die, puts load on the shop. */
   readonly chaosMinutes: number;
 }

@@ -4,6 +4,7 @@ import { declaredCalls } from "./checks/declared-calls.ts";
 import { eviction } from "./checks/eviction.ts";
 import { forbiddenByMesh } from "./checks/forbidden-by-mesh.ts";
 import { forbiddenByNetwork } from "./checks/forbidden-by-network.ts";
+import { grpcurl } from "./checks/grpcurl.ts";
 import { oneLayerRepeats } from "./checks/one-layer-repeats.ts";
 import { orderConfirmed } from "./checks/order-confirmed.ts";
 import { podsDie } from "./checks/pods-die.ts";
@@ -18,6 +19,7 @@ export const CHECKS: readonly Check[] = [
   oneLayerRepeats,
   orderConfirmed,
   toolsInTheMesh,
+  grpcurl,
   declaredCalls,
   forbiddenByMesh,
   forbiddenByNetwork,

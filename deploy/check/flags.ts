@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 import type { Setting } from "./check.ts";
 
+/** As in deploy/README.md. */
+const GRPCURL = "fullstorydev/grpcurl:v1.9.3";
+
 /** What the command line asks for. */
 export interface Asked extends Setting {
   /** Names of checks; all where there are none. */
@@ -14,6 +17,7 @@ export interface Asked extends Setting {
 export const usage = (names: readonly string[]) => `npm run cluster:check -- [options]
   --tag TAG           of all images; ci
   --registry PREFIX   before their names: registry.example.com/; none
+  --grpcurl IMAGE     of grpcurl; ${GRPCURL}
   --only NAME,…       some of: ${names.join(", ")}
                       without comes-up they are tried on the shop that runs
   --chaos-minutes N   how long orders are placed while pods are killed; 5
@@ -27,6 +31,7 @@ export function readFlags(args: readonly string[], names: readonly string[]): As
     options: {
       tag: { type: "string", default: "ci" },
       registry: { type: "string", default: "" },
+      grpcurl: { type: "string", default: GRPCURL },
       only: { type: "string", default: "" },
       "chaos-minutes": { type: "string", default: "5" },
       keep: { type: "boolean", default: false },
@@ -38,7 +43,7 @@ export function readFlags(args: readonly string[], names: readonly string[]): As
   if (unknown !== undefined) throw new Error(`there is no check ${unknown}; there are ${names.join(", ")}`);
   const chaosMinutes = Number(values["chaos-minutes"]);
   if (!(chaosMinutes > 0 && chaosMinutes <= 600)) throw new Error("--chaos-minutes is a number up to 600");
-  const { tag, registry, keep, help } = values;
+  const { tag, registry, grpcurl: grpcurlImage, keep, help } = values;
   if (!/^[\w.-]{1,128}$/.test(tag)) throw new Error(`--tag is a tag of an image, not "${tag}"`);
-  return { tag, registry, only, chaosMinutes, keep, help };
+  return { tag, registry, grpcurlImage, only, chaosMinutes, keep, help };
 }
