@@ -74,6 +74,9 @@ export function connectFromPod(env: Readonly<Record<string, string | undefined>>
   return { ...createApiServer(`https://${host}:${port ?? 443}`, authorize), close: () => agent.destroy() };
 }
 
+/** The namespace of the pod that this process runs in. */
+export const readNamespace = (): string => readFileSync(`${ACCOUNT}/namespace`, "utf8").trim();
+
 type Authorize = (options: RequestOptions) => Promise<RequestOptions>;
 
 function createApiServer(server: string, authorize: Authorize): Pick<ApiServer, "ask"> {

@@ -5,7 +5,7 @@ import { type ApiServer, connectAsPerson } from "./api-server.ts";
 import { type Cluster, find, GRPC_ROUTES, HTTP_ROUTES } from "./cluster.ts";
 import { hasEnded, type Rollout } from "./course.ts";
 import { keep } from "./keeper.ts";
-import { readPolicy } from "./policy.ts";
+import { readPolicy } from "./policy-file.ts";
 import { findHolder, findRollout, type Holder, isSilent, listRollouts } from "./record.ts";
 import { weightOf } from "./route.ts";
 import { abortByHand, type Place, promoteNow, start } from "./runs.ts";

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { abort, advance, hasEnded, type Observation, promote, type Rollout, wantedOf } from "./course.ts";
 import type { Judgement, Verdict } from "./judgement.ts";
-import { parsePolicy, podsFor } from "./policy.ts";
+import { podsFor } from "./policy.ts";
+import { parsePolicy } from "./policy-file.ts";
 import { readRollout, writeRollout } from "./record.ts";
 
 const policy = parsePolicy(`

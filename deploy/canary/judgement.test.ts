@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Counts, MethodCounts } from "./counts.ts";
 import { type Judgement, judge } from "./judgement.ts";
-import { parsePolicy, plannedWindows, readPolicy } from "./policy.ts";
+import { plannedWindows } from "./policy.ts";
+import { parsePolicy, readPolicy } from "./policy-file.ts";
 import { aCrowd, type Build, type Noise } from "./simulated-pods.ts";
 
 const policy = readPolicy("default");

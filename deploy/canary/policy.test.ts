@@ -1,7 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parsePolicy, plannedWindows, podsFor, readPolicy } from "./policy.ts";
+import { plannedWindows, podsFor } from "./policy.ts";
+import { parsePolicy, readPolicy } from "./policy-file.ts";
 
 const names = readdirSync(join(import.meta.dirname, "policies")).map((file) => file.replace(".yaml", ""));
 

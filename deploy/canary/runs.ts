@@ -31,7 +31,16 @@ interface Opening {
 }
 
 /** Who drives: told to whoever finds the lease taken. */
-const runName = () => `${userInfo().username}@${hostname()}/${randomUUID().slice(0, 8)}`;
+const runName = () => `${userName()}@${hostname()}/${randomUUID().slice(0, 8)}`;
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A pod's user is a number without a name.
+    return "pod";
+  }
+}
 
 /** Opens a run of a service and works with it; the lease is given back at the end, however it comes. */
 export async function withRun<Answer>(

@@ -5,10 +5,17 @@ import { isFlawless } from "./checks/rolling-restart.ts";
 import { isEven } from "./checks/spread.ts";
 import { workloadOf } from "./checks/usage.ts";
 import { CHECKS } from "./checks.ts";
+import { otherName } from "./cluster/canaries.ts";
 import { mebisOf, millisOf } from "./cluster/quantities.ts";
 import { readFlags } from "./flags.ts";
 
-const setting = { tag: "ci", registry: "", grpcurlImage: "fullstorydev/grpcurl:v1.9.3", chaosMinutes: 5 };
+const setting = {
+  tag: "ci",
+  registry: "",
+  grpcurlImage: "fullstorydev/grpcurl:v1.9.3",
+  chaosMinutes: 5,
+  goodCanaries: 3,
+};
 
 test("a check that breaks is a failure, and the next one is tried all the same", async () => {
   const lines: string[] = [];
@@ -61,6 +68,7 @@ describe("the command line", () => {
     expect(() => readFlags(["--only", "evictions"], names)).toThrow(/no check evictions; there are comes-up/);
     expect(() => readFlags(["--tag", "a b"], names)).toThrow(/--tag/);
     expect(() => readFlags(["--chaos-minutes", "many"], names)).toThrow(/--chaos-minutes/);
+    expect(() => readFlags(["--good-canaries", "2.5"], names)).toThrow(/--good-canaries/);
   });
 });
 
@@ -83,7 +91,7 @@ test("shares are even within five points, among four pods", () => {
 });
 
 test("a load without calls has shown nothing", () => {
-  const report = { succeeded: 0, failures: [], slowestMs: 1 };
+  const report = { succeeded: 0, failures: [], lastFailedAtMs: 0, slowestMs: 1 };
   expect(isFlawless({ ...report, sent: 3, failed: 0 })).toBe(false);
   expect(isFlawless({ ...report, sent: 300, failed: 0 })).toBe(true);
   expect(isFlawless({ ...report, sent: 300, failed: 1 })).toBe(false);
@@ -107,4 +115,11 @@ test("a refusal by mesh or network is told from the service's own opinion of a c
 test("a pod's name tells its workload", () => {
   const names = ["orders-7d9c5bfb8-x2x5k", "card-processor-0", "postgres-0", "gateway-6b7f9c4d55-abcde"];
   expect(names.map(workloadOf)).toEqual(["orders", "card-processor", "postgres", "gateway"]);
+});
+
+test("a good release is the same image under another name: its digest where it was pulled", () => {
+  expect(otherName("souk/catalog:ci", `sha256:${"a".repeat(64)}`)).toBe("docker.io/souk/catalog:ci");
+  const digest = `@sha256:${"a".repeat(64)}`;
+  const repository = "registry.example.com:5000/souk/catalog";
+  expect(otherName(`${repository}:v1.2.0`, repository + digest)).toBe(repository + digest);
 });

@@ -19,6 +19,8 @@ export interface Setting {
   readonly grpcurlImage: string;
   /** How long the longest check, that of the pods that die, puts load on the shop. */
   readonly chaosMinutes: number;
+  /** How many good canaries are released one after the other, to see how many of them are aborted. */
+  readonly goodCanaries: number;
 }
 
 /** One claim about the shop on a cluster, and how it is tried. A check that rejects has failed. */

@@ -1,4 +1,9 @@
 import type { Check } from "./check.ts";
+import { canaryEnds } from "./checks/canary-ends.ts";
+import { canaryFaults } from "./checks/canary-faults.ts";
+import { canaryGood } from "./checks/canary-good.ts";
+import { canaryNext } from "./checks/canary-next.ts";
+import { canaryShares } from "./checks/canary-shares.ts";
 import { comesUp } from "./checks/comes-up.ts";
 import { declaredCalls } from "./checks/declared-calls.ts";
 import { eviction } from "./checks/eviction.ts";
@@ -26,6 +31,11 @@ export const CHECKS: readonly Check[] = [
   rollingRestart,
   eviction,
   spread,
+  canaryShares,
+  canaryFaults,
+  canaryGood,
+  canaryEnds,
+  canaryNext,
   usage,
   podsDie,
 ];

@@ -21,6 +21,7 @@ export const usage = (names: readonly string[]) => `npm run cluster:check -- [op
   --only NAME,…       some of: ${names.join(", ")}
                       without comes-up they are tried on the shop that runs
   --chaos-minutes N   how long orders are placed while pods are killed; 5
+  --good-canaries N   how many good canaries are released, to see how many of them are aborted; 3
   --keep              leave the shop in the cluster
 KUBECONFIG names the cluster, KUBECTL the program where it is not on the path.`;
 
@@ -34,6 +35,7 @@ export function readFlags(args: readonly string[], names: readonly string[]): As
       grpcurl: { type: "string", default: GRPCURL },
       only: { type: "string", default: "" },
       "chaos-minutes": { type: "string", default: "5" },
+      "good-canaries": { type: "string", default: "3" },
       keep: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -43,7 +45,16 @@ export function readFlags(args: readonly string[], names: readonly string[]): As
   if (unknown !== undefined) throw new Error(`there is no check ${unknown}; there are ${names.join(", ")}`);
   const chaosMinutes = Number(values["chaos-minutes"]);
   if (!(chaosMinutes > 0 && chaosMinutes <= 600)) throw new Error("--chaos-minutes is a number up to 600");
+<<<<<<< HEAD
   const { tag, registry, grpcurl: grpcurlImage, keep, help } = values;
   if (!/^[\w.-]{1,128}$/.test(tag)) throw new Error(`--tag is a tag of an image, not "${tag}"`);
   return { tag, registry, grpcurlImage, only, chaosMinutes, keep, help };
+=======
+  const goodCanaries = Number(values["good-canaries"]);
+  if (!(Number.isInteger(goodCanaries) && goodCanaries > 0 && goodCanaries <= 100))
+    throw new Error("--good-canaries is a whole number from 1 to 100");
+  const { tag, registry, keep, help } = values;
+  if (!/^[\w.-]{1,128}$/.test(tag)) throw new Error(`--tag is a tag of an image, not "${tag}"`);
+  return { tag, registry, only, chaosMinutes, goodCanaries, keep, help };
+>>>>>>> 209730d (Canaries are tried on a cluster: shares, bad builds, good ones, ends, and the next release; a watchdog runs beside the shop)
 }

@@ -7,11 +7,15 @@ import { join } from "node:path";
 /** Folders and files of every image. `package.json` maps the imports that begin with #. */
 const ALWAYS = ["package.json", "kit", "gen", "edge"];
 
+/** The watchdog over canaries needs no more than the image of the streams has, and production runs that one anyway. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = { streams: ["deploy/canary", "tools/top"] };
+
 const [name = "", target = ""] = process.argv.slice(2);
 if (target === "") throw new Error("usage: node tools/image/pick.ts NAME FOLDER");
 const { folder, entry } = findEntry(name);
 mkdirSync(target, { recursive: true });
-for (const path of [...ALWAYS, folder]) cpSync(path, join(target, path), { recursive: true });
+for (const path of [...ALWAYS, folder, ...(BESIDE[name] ?? [])])
+  cpSync(path, join(target, path), { recursive: true });
 symlinkSync(entry, join(target, "main.ts"));
 
 function findEntry(name: string): { folder: string; entry: string } {

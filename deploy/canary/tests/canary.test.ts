@@ -15,12 +15,13 @@ import {
 } from "../cluster.ts";
 import { keep } from "../keeper.ts";
 import type { KubernetesObject } from "../objects.ts";
-import { parsePolicy } from "../policy.ts";
+import { parsePolicy } from "../policy-file.ts";
 import { findHolder, findRollout, type Holder, isSilent, LEASE_S } from "../record.ts";
 import { weightOf } from "../route.ts";
 import { abortByHand, type Place, promoteNow, start } from "../runs.ts";
 import { imageOf, isRolled } from "../workload.ts";
 import { type Hands, startHands } from "./hands.ts";
+import { connectAsKeeper } from "./keeper-account.ts";
 
 // Needs an API server with the Gateway API's definitions, and nothing else of a cluster: pods that are never run, routes that nobody follows.
 const chosen = process.env.SOUK_API_SERVER;
@@ -249,7 +250,7 @@ against("on an API server", { timeout: 120_000 }, () => {
     expect([await image(), await weight()]).toEqual(["souk/orders:2", 0]);
   });
 
-  test("a keeper takes the calls from a canary whose run is dead, at once where no pod is ready, and ends a promotion", async () => {
+  test("the keeper, with the rights of its own account, takes the calls from a canary whose run is dead, at once where no pod is ready, and ends a promotion", async () => {
     let isDead = false;
     const ask: ApiServer["ask"] = async (question) => {
       if (isDead) throw new Error("killed");
@@ -260,7 +261,8 @@ against("on an API server", { timeout: 120_000 }, () => {
     const killed = start({ ...place(killing.signal), api: { ...api, ask } }, slowly);
     killed.catch(() => {});
     await atWeight(50);
-    const kept = keep(place(keeping.signal));
+    const keeper = await connectAsKeeper(api, namespace, chosen ?? "");
+    const kept = keep({ ...place(keeping.signal), api: keeper });
     [isDead] = [true];
     killing.abort();
     hands.unready.add("orders-canary");
@@ -282,8 +284,10 @@ against("on an API server", { timeout: 120_000 }, () => {
       60_000,
     );
     expect([await image(), await weight()]).toEqual(["souk/orders:2", 0]);
+    expect(await events()).toContain("CanaryCallsTaken");
     keeping.abort();
     await kept;
+    keeper.close();
   });
 
   test("an operator's abort takes the calls away at once, while another run drives; that one ends, and says why", async () => {

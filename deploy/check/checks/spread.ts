@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Check } from "../check.ts";
+import { callsAnswered } from "../cluster/answered.ts";
 import { startLoad } from "../cluster/caller.ts";
-import { kubectl } from "../cluster/kubectl.ts";
-import { SHOP } from "../cluster/namespaces.ts";
 import { anybody, readCalls } from "../cluster/requests.ts";
 import { podsOf, scale } from "../cluster/shop.ts";
 
@@ -52,34 +51,10 @@ export const isEven = (shares: readonly number[]): boolean =>
 /** Each pod's share of the calls that were answered in a while from now. */
 async function sharesWithin(windowMs: number): Promise<number[]> {
   const names = (await podsOf(SERVICE)).map(({ metadata }) => metadata.name);
-  const before = await Promise.all(names.map(callsAnswered));
+  const before = await Promise.all(names.map((name) => callsAnswered(name, readCalls[SERVICE])));
   await delay(windowMs);
-  const after = await Promise.all(names.map(callsAnswered));
+  const after = await Promise.all(names.map((name) => callsAnswered(name, readCalls[SERVICE])));
   const answered = after.map((count, index) => count - (before[index] ?? 0));
   const all = answered.reduce((sum, count) => sum + count, 0);
   return answered.map((count) => count / Math.max(all, 1));
-}
-
-const READ_METRICS =
-  "fetch('http://127.0.0.1:9090/metrics').then((r) => r.text()).then((t) => console.log(t))";
-
-/** How many calls of the method that is called a pod has answered since it started, as it counts them itself. */
-async function callsAnswered(pod: string): Promise<number> {
-  const text = await kubectl([
-    "--namespace",
-    SHOP,
-    "exec",
-    pod,
-    "--container",
-    "app",
-    "--",
-    "node",
-    "-e",
-    READ_METRICS,
-  ]);
-  const method = readCalls[SERVICE].path?.slice(1);
-  const lines = text
-    .split("\n")
-    .filter((line) => line.startsWith(`rpc_server_calls_total{method="${method}"`));
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 }

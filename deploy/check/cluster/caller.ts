@@ -34,11 +34,26 @@ export interface Load {
   stop(): Promise<LoadReport>;
 }
 
-/** Makes the calls in turn from a pod, at a steady rate, without ever repeating one. */
-export function startLoad(
+/** What a load is, and how long it may last at most. */
+export type LoadPlan = Required<ProbeJob> & { readonly timeoutMs: number };
+
+/** Does something under load; the load ends with it at the latest, also where it fails. */
+export async function underLoad<T>(
   pod: PodName,
-  { calls, token, ratePerSecond, timeoutMs }: Required<ProbeJob> & { readonly timeoutMs: number },
-): Load {
+  plan: LoadPlan,
+  use: (load: Load) => Promise<T>,
+): Promise<T> {
+  const load = startLoad(pod, plan);
+  try {
+    return await use(load);
+  } finally {
+    // Whoever needed the report has asked for it.
+    await load.stop().catch(() => {});
+  }
+}
+
+/** Makes the calls in turn from a pod, at a steady rate, without ever repeating one. */
+export function startLoad(pod: PodName, { calls, token, ratePerSecond, timeoutMs }: LoadPlan): Load {
   const child = startKubectl(execArgs(pod, { calls, token, ratePerSecond }), AbortSignal.timeout(timeoutMs));
   const ended = new Promise<void>((resolve) => child.once("close", resolve).once("error", () => resolve()));
   const output = textOf(child.stdout);

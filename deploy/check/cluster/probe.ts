@@ -45,6 +45,8 @@ export interface LoadReport {
   /** The first of those that failed. */
   readonly failures: readonly (ProbeAnswer & { readonly atMs: number; readonly target: string })[];
   readonly failed: number;
+  /** When the last of those was sent that failed, in milliseconds since 1970; 0 where none did. */
+  readonly lastFailedAtMs: number;
   readonly slowestMs: number;
 }
 
@@ -76,6 +78,7 @@ async function callUntilTold(ratePerSecond: number): Promise<LoadReport> {
     sent: 0,
     succeeded: 0,
     failed: 0,
+    lastFailedAtMs: 0,
     slowestMs: 0,
     failures: [] as LoadReport["failures"][number][],
   };
@@ -106,6 +109,7 @@ async function countOne(call: ProbeCall, startedAt: number, seen: Seen): Promise
     return;
   }
   seen.failed += 1;
+  seen.lastFailedAtMs = Math.max(seen.lastFailedAtMs, Math.round(performance.timeOrigin + sentAt));
   if (seen.failures.length < KEPT_FAILURES)
     seen.failures.push({ status, text, atMs: Math.round(sentAt - startedAt), target: call.target });
 }

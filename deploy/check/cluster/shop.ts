@@ -23,6 +23,7 @@ export interface Pod {
     readonly podIP?: string;
     readonly phase: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly containerStatuses?: readonly { readonly name: string; readonly imageID: string }[];
   };
 }
 
