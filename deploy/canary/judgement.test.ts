@@ -72,6 +72,13 @@ describe("a window", () => {
     );
   });
 
+  test("in which a fast method takes far longer is slow, though all of the stable pods' calls lie below the first bound", () => {
+    const fast = { Get: method(0, [3_800]) };
+    expect(verdict({ Get: method(0, [0, 0, 0, 100, 100]) }, fast).verdict).toBe("slow");
+    // Within what a policy forgives whatever the factor: 5 ms.
+    expect(verdict({ Get: method(0, [200]) }, fast).verdict).toBe("good");
+  });
+
   test("in which only the slowest calls are slower still shows it", () => {
     const tail = { Get: method(0, [500, 400, 60, 10, 0, 30]) };
     expect(verdict(tail, steady(19_000)).verdict).toBe("slow");

@@ -124,10 +124,13 @@ interface Pair {
 function slowAt({ own, other, tail }: Pair, policy: Policy, level: number): string | undefined {
   const calls = own.buckets.at(-1)?.[1] ?? 0;
   const stable = other.buckets.at(-1)?.[1] ?? 0;
+  const forgiven = policy.slowMs / 1_000;
+  // At a lower bound than twice what is forgiven, next to all of the stable pods' calls would lie above what is allowed, and nothing be found.
   const bound =
-    other.buckets.find(([, below]) => stable - below <= tail * stable)?.[0] ?? Number.POSITIVE_INFINITY;
+    other.buckets.find(([one, below]) => one >= 2 * forgiven && stable - below <= tail * stable)?.[0] ??
+    Number.POSITIVE_INFINITY;
   if (calls === 0 || stable === 0 || !Number.isFinite(bound)) return undefined;
-  const allowed = Math.min(bound / policy.slowRatio, bound - policy.slowMs / 1_000);
+  const allowed = Math.min(bound / policy.slowRatio, bound - forgiven);
   const above = calls - belowOf(own, bound);
   const stableAbove = Math.ceil(stable - belowOf(other, allowed));
   const odds = (part: number, whole: number) => (part + 0.5) / (whole - part + 0.5);
