@@ -45,16 +45,10 @@ export function readFlags(args: readonly string[], names: readonly string[]): As
   if (unknown !== undefined) throw new Error(`there is no check ${unknown}; there are ${names.join(", ")}`);
   const chaosMinutes = Number(values["chaos-minutes"]);
   if (!(chaosMinutes > 0 && chaosMinutes <= 600)) throw new Error("--chaos-minutes is a number up to 600");
-<<<<<<< HEAD
-  const { tag, registry, grpcurl: grpcurlImage, keep, help } = values;
-  if (!/^[\w.-]{1,128}$/.test(tag)) throw new Error(`--tag is a tag of an image, not "${tag}"`);
-  return { tag, registry, grpcurlImage, only, chaosMinutes, keep, help };
-=======
   const goodCanaries = Number(values["good-canaries"]);
   if (!(Number.isInteger(goodCanaries) && goodCanaries > 0 && goodCanaries <= 100))
     throw new Error("--good-canaries is a whole number from 1 to 100");
-  const { tag, registry, keep, help } = values;
+  const { tag, registry, grpcurl: grpcurlImage, keep, help } = values;
   if (!/^[\w.-]{1,128}$/.test(tag)) throw new Error(`--tag is a tag of an image, not "${tag}"`);
-  return { tag, registry, only, chaosMinutes, goodCanaries, keep, help };
->>>>>>> 209730d (Canaries are tried on a cluster: shares, bad builds, good ones, ends, and the next release; a watchdog runs beside the shop)
+  return { tag, registry, grpcurlImage, only, chaosMinutes, goodCanaries, keep, help };
 }
