@@ -112,6 +112,84 @@ test.each(["ci", "release"])("the workflow %s builds every image", (name) => {
   expect(built).toEqual([images]);
 });
 
+describe("a release", () => {
+  const workflow = parse(read(".github/workflows/release.yaml")) as {
+    jobs: Readonly<Record<string, { needs?: string; steps: readonly Step[] }>>;
+  };
+  interface Step {
+    readonly uses?: string;
+    readonly run?: string;
+    readonly with?: Readonly<Record<string, string>>;
+  }
+  const steps = (job: string) => workflow.jobs[job]?.steps ?? [];
+  const said = (job: string) =>
+    steps(job)
+      .map(({ run = "" }) => run)
+      .join("\n");
+
+  test("is built for both architectures, on a base that is named by its digest", () => {
+    const build = steps("images").find(({ uses }) => uses?.startsWith("docker/build-push-action"))?.with;
+    expect(build?.platforms).toBe("linux/amd64,linux/arm64");
+    expect(build?.["build-args"]).toMatch(/NODE_IMAGE=\$\{\{ steps\.base\.outputs\.image \}\}/);
+    expect(said("images")).toMatch(/image=\$base@\$\(docker buildx imagetools inspect/);
+  });
+
+  test("is signed, each image with its bill of materials, and so is the tree that names them", () => {
+    expect(said("images")).toMatch(/npm run --silent sbom .*>sbom\.json/);
+    expect(said("images")).toMatch(
+      /cosign sign .*\n.*cosign attest .*--type cyclonedx --predicate sbom\.json/,
+    );
+    expect(said("manifests")).toMatch(/oras push [\s\S]*cosign sign/);
+  });
+
+  test("is not built where the release before would not understand it", () => {
+    expect(said("contracts")).toContain('npm run check:contracts -- --against "$tag"');
+    expect(workflow.jobs.images?.needs).toBe("contracts");
+    expect(workflow.jobs.manifests?.needs).toBe("images");
+  });
+});
+
+describe("deploy/versions.yaml", () => {
+  const versions = parse(read("deploy/versions.yaml")) as {
+    images: Readonly<Record<string, string>>;
+    tools: Readonly<Record<string, string>>;
+    istio: { readonly installed: string };
+  };
+  const workflows = globSync(".github/workflows/*.yaml", { cwd: root });
+
+  test("names the image of each store, as the manifests and compose.yaml do, and that of Node, as the Dockerfile does", () => {
+    const { node, ...stores } = versions.images;
+    expect(read("Dockerfile")).toContain(`ARG NODE_IMAGE=${node}\n`);
+    const texts = globSync("deploy/{base,components}/**/*.yaml", { cwd: root }).map(read);
+    const run = texts.flatMap((text) =>
+      Array.from(text.matchAll(/^\s*(?:- )?image: ([\w./-]+:[\w.-]+)$/gm), ([, image]) => image),
+    );
+    expect([...new Set(run)].sort()).toEqual(Object.values(stores).sort());
+    for (const [name, image] of Object.entries(stores)) expect(compose.services[name]?.image).toBe(image);
+  });
+
+  test("has the version of every tool that a workflow installs, which tools.sh knows where to get", () => {
+    const asked = workflows.flatMap((path) =>
+      Array.from(read(path).matchAll(/tools\.sh "\$HOME\/tools" (.+)$/gm), ([, names = ""]) =>
+        names.split(" "),
+      ),
+    );
+    const script = read("deploy/platform/tools.sh");
+    const known = Array.from(script.matchAll(/^ {4}([a-z-]+)\)/gm), ([, name = ""]) => name);
+    expect(asked.length).toBeGreaterThan(3);
+    for (const tool of asked.flat()) {
+      expect(known, tool).toContain(tool);
+      expect(tool === "istioctl" ? versions.istio.installed : versions.tools[tool], tool).toMatch(
+        /^\d+\.\d+\.\d+$/,
+      );
+    }
+  });
+
+  test("is the only place that says so: no workflow pipes an installer into a shell or names a version of its own", () => {
+    for (const path of workflows) expect(read(path)).not.toMatch(/\| *(ba)?sh\b|go (install|run) \S+@v/);
+  });
+});
+
 test("the workflows run scripts that package.json has", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   const texts = globSync(".github/workflows/*.yaml", { cwd: root }).map(read);
