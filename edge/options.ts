@@ -1,4 +1,5 @@
 import type { DescFile, DescMethod, DescService, Message, Registry } from "@bufbuild/protobuf";
+import type { PeerAddress, PeerTls } from "#kit/wire/http2/peer-address.ts";
 import type { EdgeError, Violation } from "./edge-error.ts";
 
 /** How a caller spoke to the edge. */
@@ -134,23 +135,10 @@ export interface Document {
 }
 
 /** One backend. */
-export interface BackendAddress {
-  /** `http://host:port`, gRPC over cleartext HTTP/2, or `https://host:port`. */
-  readonly address: string;
-  /** For `https`; all backends of one address share the first given. Default: the system's authorities, the address' own name. */
-  readonly tls?: BackendTls;
-}
+export type BackendAddress = PeerAddress;
 
 /** How a TLS backend is checked, and what it is shown. */
-export interface BackendTls {
-  /** PEM of the authorities trusted instead of the system's. */
-  readonly ca?: string;
-  /** PEM of a certificate for backends that ask for one, with its key. */
-  readonly cert?: string;
-  readonly key?: string;
-  /** The name its certificate must carry, where that is not the address' host. */
-  readonly serverName?: string;
-}
+export type BackendTls = PeerTls;
 
 /** Where an edge listens. */
 export interface ListenAddress {

@@ -5,7 +5,20 @@ import { expect, it } from "vitest";
 
 /** The kit's folders, lowest layer first, each with the files others may import beside the one of its own name. */
 const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
-  { errors: [], time: [], ids: [] },
+  {
+    errors: [],
+    time: [],
+    ids: [],
+    wire: [
+      "grpc-frame",
+      "grpc-status",
+      "http2/connection-pool",
+      "http2/frames",
+      "http2/header-list",
+      "http2/peer-address",
+      "http2/stream",
+    ],
+  },
   { config: [], telemetry: [] },
   {
     rpc: ["call", "client", "server"],
@@ -103,8 +116,11 @@ const onlyTheGatewayHasAnEdge: Rule = ({ path }, imported) =>
     ? "only for the gateway"
     : undefined;
 
+/** What gRPC is on the wire is the same for the edge and the kit. */
 const edgeKnowsNoShop: Rule = ({ path }, imported) =>
-  path.startsWith("edge/") && /^(gen\/souk|kit)\//.test(imported) ? "not known to the edge" : undefined;
+  path.startsWith("edge/") && /^(gen\/souk|kit\/(?!wire\/))/.test(imported)
+    ? "not known to the edge"
+    : undefined;
 
 /** Domain files have a store beside them: `order.ts` beside `order-store.ts`. What they import is as pure as they are. */
 const domainIsPure: Rule = ({ path }, imported, sources) => {

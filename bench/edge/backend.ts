@@ -2,7 +2,7 @@
 
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { frameMessage } from "#edge/grpc/grpc-frame.ts";
+import { frameMessage } from "#kit/wire/grpc-frame.ts";
 import { calls, floorPath } from "./calls.ts";
 
 const answers = new Map<string, Buffer>([

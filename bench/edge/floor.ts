@@ -4,7 +4,7 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { frameMessage } from "#edge/grpc/grpc-frame.ts";
+import { frameMessage } from "#kit/wire/grpc-frame.ts";
 import { calls, floorPath, keptOpenMs } from "./calls.ts";
 
 const backend = http2.connect(process.env.BACKEND_URL ?? "", { settings: { initialWindowSize: 1_048_576 } });

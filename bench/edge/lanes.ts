@@ -2,7 +2,7 @@
 
 import http2, { type ClientHttp2Session } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { frameMessage } from "#edge/grpc/grpc-frame.ts";
+import { frameMessage } from "#kit/wire/grpc-frame.ts";
 import type { BenchCall } from "./calls.ts";
 
 const noBytes = Buffer.alloc(0);

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
+import { FrameReader } from "#kit/wire/grpc-frame.ts";
 import { badRequest, EdgeError } from "../edge-error.ts";
 import { Code } from "./grpc-code.ts";
-import { FrameReader } from "./grpc-frame.ts";
 
 /** The first message of a gRPC request, and all bytes that have come by then. */
 export interface FirstMessage {

@@ -37,24 +37,3 @@ export function httpStatusOf(code: number): number {
 export function isInternalCode(code: number): boolean {
   return code === Code.INTERNAL || code === Code.UNKNOWN || code === Code.DATA_LOSS || code > 16;
 }
-
-/** The gRPC status for an answer that is HTTP but not gRPC, as the gRPC protocol lays down. */
-export function codeOfHttpStatus(status: number): number {
-  switch (status) {
-    case 400:
-      return Code.INTERNAL;
-    case 401:
-      return Code.UNAUTHENTICATED;
-    case 403:
-      return Code.PERMISSION_DENIED;
-    case 404:
-      return Code.UNIMPLEMENTED;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return Code.UNAVAILABLE;
-    default:
-      return Code.UNKNOWN;
-  }
-}

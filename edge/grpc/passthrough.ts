@@ -1,4 +1,8 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { frameMessage } from "#kit/wire/grpc-frame.ts";
+import { errorCode } from "#kit/wire/http2/frames.ts";
+import type { AnswerHeaders } from "#kit/wire/http2/header-list.ts";
+import type { ClientStream, StreamListener } from "#kit/wire/http2/stream.ts";
 import { timeoutOf } from "../deadline.ts";
 import { EdgeError, toEdgeError } from "../edge-error.ts";
 import type { Exchange } from "../exchange.ts";
@@ -8,16 +12,12 @@ import { admitUnmatched } from "../unmatched.ts";
 import type { Destinations } from "../upstream/backend-choice.ts";
 import type { BackendHealth } from "../upstream/backend-health.ts";
 import { type Call, failed } from "../upstream/call.ts";
-import { errorCode } from "../upstream/http2/frames.ts";
-import type { AnswerHeaders } from "../upstream/http2/header-list.ts";
-import type { ClientStream, StreamListener } from "../upstream/http2/stream.ts";
 import { LocalBackend } from "../upstream/local-backend.ts";
 import { MessageMeter } from "../upstream/message-meter.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import { errorOfOutcome } from "./error-reasons.ts";
 import { brokenOff, messageTooLarge, readFirstMessage, undeclaredCompression } from "./first-message.ts";
 import { Code } from "./grpc-code.ts";
-import { frameMessage } from "./grpc-frame.ts";
 import { passOn, trailersOf } from "./grpc-trailers.ts";
 
 /** Serves a gRPC call by passing its bytes to the backend and back; messages are not decoded. */

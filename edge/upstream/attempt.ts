@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { type FrameFault, FrameReader } from "../grpc/grpc-frame.ts";
-import { type GrpcStatus, readStatus, statusWithout } from "../grpc/grpc-status.ts";
-import type { AnswerHeaders } from "./http2/header-list.ts";
-import type { ClientStream, StreamListener, StreamReset } from "./http2/stream.ts";
+import { type FrameFault, FrameReader } from "#kit/wire/grpc-frame.ts";
+import { type GrpcStatus, readStatus, statusWithout } from "#kit/wire/grpc-status.ts";
+import type { AnswerHeaders } from "#kit/wire/http2/header-list.ts";
+import type { ClientStream, StreamListener, StreamReset } from "#kit/wire/http2/stream.ts";
 
 /** What an attempt tells its call; `onStatus` or `onLost` comes last. */
 export interface AttemptListener {

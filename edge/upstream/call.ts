@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http2";
+import type { ClientStream, StreamListener } from "#kit/wire/http2/stream.ts";
 import type { EdgeError } from "../edge-error.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import type { BackendHealth } from "./backend-health.ts";
-import type { ClientStream, StreamListener } from "./http2/stream.ts";
 
 /** Why a call ended other than by the backend's own status. */
 export type Failure =

@@ -1,6 +1,8 @@
+import { type FrameFault, frameMessage } from "#kit/wire/grpc-frame.ts";
+import type { GrpcStatus } from "#kit/wire/grpc-status.ts";
+import { errorCode } from "#kit/wire/http2/frames.ts";
+import type { ClientStream, StreamReset } from "#kit/wire/http2/stream.ts";
 import { Code } from "../grpc/grpc-code.ts";
-import { type FrameFault, frameMessage } from "../grpc/grpc-frame.ts";
-import type { GrpcStatus } from "../grpc/grpc-status.ts";
 import { Attempt, type AttemptListener } from "./attempt.ts";
 import {
   type Call,
@@ -11,8 +13,6 @@ import {
   type Outcome,
   type StreamSource,
 } from "./call.ts";
-import { errorCode } from "./http2/frames.ts";
-import type { ClientStream, StreamReset } from "./http2/stream.ts";
 
 const maxAttempts = 2;
 const retryDelayMs = 25;

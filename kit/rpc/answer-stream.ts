@@ -1,38 +1,26 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
-import { type StatusObject, status as statusCode } from "@grpc/grpc-js";
-import { toServiceError } from "#kit/errors/errors.ts";
-import { type ChannelCall, cancelWithSignal, openCall, sendRequest, toError } from "./attempt.ts";
+import { type ServiceError, toServiceError } from "#kit/errors/errors.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { WireCall, type WireListener } from "./wire-call.ts";
 
 /**
- * The messages of a server stream, read one at a time as they are asked for, so that a slow reader holds up the sender
- * and not this process's memory. Leaving the loop cancels the call. Throws the error that the stream ends with.
+ * The messages of a server stream, read as they are asked for, so that a slow reader holds up the sender and not this process's
+ * memory. Leaving the loop cancels the call. Throws the error that the stream ends with.
  */
 export async function* readAnswers(outgoing: Outgoing): AsyncGenerator<Message> {
-  const inbox = new Inbox(outgoing.signal);
-  const call = openCall(outgoing);
-  const release = cancelWithSignal(call, outgoing.signal);
-  startStream(call, outgoing, inbox);
+  const inbox = new Inbox();
+  const call = new WireCall(outgoing, inbox);
   try {
     for (;;) {
-      call.startRead();
+      if (inbox.isEmpty) call.resume();
       const bytes = await inbox.next();
+      call.pause();
       if (bytes === undefined) return;
       yield decode(outgoing, bytes);
     }
   } finally {
-    release();
-    if (!inbox.ended) call.cancelWithStatus(statusCode.CANCELLED, "The reader has stopped.");
+    call.cancel();
   }
-}
-
-function startStream(call: ChannelCall, outgoing: Outgoing, inbox: Inbox): void {
-  call.start(outgoing.metadata, {
-    onReceiveMetadata: () => undefined,
-    onReceiveMessage: (bytes: Buffer) => inbox.put(bytes),
-    onReceiveStatus: (status) => inbox.end(status),
-  });
-  sendRequest(call, outgoing);
 }
 
 function decode({ rpc }: Outgoing, bytes: Buffer): Message {
@@ -43,28 +31,25 @@ function decode({ rpc }: Outgoing, bytes: Buffer): Message {
   }
 }
 
-// Between a call that pushes and a loop that pulls. Holds one message at most: the next is asked for when it is taken.
-class Inbox {
-  readonly #signal: AbortSignal | undefined;
+// Between a call that pushes and a loop that pulls. Holds what one read from the socket brought: then the call is paused.
+class Inbox implements WireListener {
   #waiting: { resolve(bytes: Buffer | undefined): void; reject(error: Error): void } | undefined;
-  #messages: Buffer[] = [];
-  #status: StatusObject | undefined;
+  readonly #messages: Buffer[] = [];
+  #ended = false;
+  #failure: ServiceError | undefined;
 
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
+  get isEmpty(): boolean {
+    return this.#messages.length === 0;
   }
 
-  get ended(): boolean {
-    return this.#status !== undefined;
-  }
-
-  put(bytes: Buffer): void {
+  onMessage(bytes: Buffer): void {
     this.#messages.push(bytes);
     this.#deliver();
   }
 
-  end(status: StatusObject): void {
-    this.#status = status;
+  onEnd(failure: ServiceError | undefined): void {
+    this.#ended = true;
+    this.#failure = failure;
     this.#deliver();
   }
 
@@ -78,10 +63,9 @@ class Inbox {
 
   #deliver(): void {
     const waiting = this.#waiting;
-    if (waiting === undefined || (this.#messages.length === 0 && this.#status === undefined)) return;
+    if (waiting === undefined || (this.isEmpty && !this.#ended)) return;
     this.#waiting = undefined;
-    const bytes = this.#messages.shift();
-    if (bytes !== undefined || this.#status?.code === statusCode.OK) waiting.resolve(bytes);
-    else waiting.reject(toError(this.#status as StatusObject, this.#signal));
+    if (this.isEmpty && this.#failure !== undefined) waiting.reject(this.#failure);
+    else waiting.resolve(this.#messages.shift());
   }
 }

@@ -4,17 +4,24 @@ import { type Metrics, startSpan } from "#kit/telemetry/telemetry.ts";
 import { codeName } from "./code-name.ts";
 import type { Outgoing } from "./outgoing.ts";
 
-/**
- * Starts the span of an attempt, if tracing is on, and makes the callee's spans its children. The function returned
- * counts the attempt and ends its span; it is given what the attempt failed with.
- */
-export function startReport(outgoing: Outgoing, metrics: Metrics | undefined): (failure?: unknown) => void {
-  const { rpc, metadata, traceparent } = outgoing;
+/** An attempt that is being told of. */
+export interface AttemptReport {
+  /** The attempt as it is to be sent: where tracing is on, the callee's spans become children of the attempt's. */
+  readonly attempt: Outgoing;
+  /** Counts the attempt and ends its span; it is given what the attempt failed with. */
+  end(failure?: unknown): void;
+}
+
+/** Starts the span of an attempt, if tracing is on. */
+export function startReport(outgoing: Outgoing, metrics: Metrics | undefined): AttemptReport {
+  const { rpc, traceparent } = outgoing;
   const span = startSpan(rpc.name, "client", traceparent);
-  if (span !== undefined) metadata.set("traceparent", span.traceparent);
-  return (failure) => {
-    span?.end(failure);
-    const code = failure === undefined ? Code.OK : toServiceError(failure).code;
-    metrics?.rpcClientCalls(rpc.name, codeName(code)).inc();
+  return {
+    attempt: span === undefined ? outgoing : { ...outgoing, traceparent: span.traceparent },
+    end(failure) {
+      span?.end(failure);
+      const code = failure === undefined ? Code.OK : toServiceError(failure).code;
+      metrics?.rpcClientCalls(rpc.name, codeName(code)).inc();
+    },
   };
 }

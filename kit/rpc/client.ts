@@ -6,14 +6,13 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Channel } from "@grpc/grpc-js";
 import { Retry } from "#gen/souk/options/v1/options_pb.ts";
 import type { Metrics } from "#kit/telemetry/telemetry.ts";
 import { readerStopped } from "./abandonment.ts";
 import { readAnswers } from "./answer-stream.ts";
 import { attemptUnary } from "./attempt.ts";
 import { type Callee, type CalleeLimits, createCallee, defaultCalleeLimits } from "./callee.ts";
-import { createChannel } from "./channel.ts";
+import { type Channel, createChannel } from "./channel.ts";
 import { startReport } from "./client-report.ts";
 import { type RpcMethod, readMethods } from "./method.ts";
 import { type CallOptions, type Outgoing, prepareCall, type TokenSource } from "./outgoing.ts";
@@ -90,11 +89,11 @@ function unaryMethod(method: RpcMethod, connection: Connection) {
 async function reportedAttempt(outgoing: Outgoing, metrics: Metrics | undefined): Promise<Message> {
   const report = startReport(outgoing, metrics);
   try {
-    const answer = await attemptUnary(outgoing);
-    report();
+    const answer = await attemptUnary(report.attempt);
+    report.end();
     return answer;
   } catch (error) {
-    report(error);
+    report.end(error);
     throw error;
   }
 }
@@ -110,14 +109,14 @@ function streamMethod(method: RpcMethod, { channel, callees, ownToken, metrics }
     const report = startReport(outgoing, metrics);
     let failure: unknown = readerStopped();
     try {
-      yield* readAnswers(outgoing);
+      yield* readAnswers(report.attempt);
       failure = undefined;
     } catch (error) {
       failure = error;
       throw error;
     } finally {
       callee.leave();
-      report(failure);
+      report.end(failure);
     }
   };
 }

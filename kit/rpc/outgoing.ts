@@ -1,9 +1,9 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Channel, Metadata } from "@grpc/grpc-js";
 import { newUuid } from "#kit/ids/ids.ts";
 import { type Deadline, deadlineIn } from "#kit/time/time.ts";
 import { deadlineExceeded } from "./abandonment.ts";
 import { type CallContext, trackHeader } from "./call.ts";
+import type { Channel } from "./channel.ts";
 import type { RpcMethod } from "./method.ts";
 
 /** Time kept back from an inherited deadline, so that the caller hears why it failed before its own time is over. */
@@ -34,7 +34,8 @@ export interface Outgoing {
   readonly channel: Channel;
   readonly rpc: RpcMethod;
   readonly bytes: Uint8Array;
-  readonly metadata: Metadata;
+  /** Header fields that go with it, names and values in turn. */
+  readonly fields: readonly string[];
   /** The span or trace that the call continues. */
   readonly traceparent: string | undefined;
   readonly deadline: Deadline;
@@ -52,9 +53,9 @@ export async function prepareCall(
   const deadline = deadlineOf(rpc, options);
   const bytes = toBinary(rpc.input, create(rpc.input, request));
   const token = tokenFor(options, ownToken);
-  const metadata = metadataFor(options, token instanceof Promise ? await token : token);
+  const fields = fieldsFor(options, token instanceof Promise ? await token : token);
   const { signal, traceparent } = options.call ?? {};
-  return { channel, rpc, bytes, metadata, traceparent, deadline, signal };
+  return { channel, rpc, bytes, fields, traceparent, deadline, signal };
 }
 
 function deadlineOf(rpc: RpcMethod, { call, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions): Deadline {
@@ -68,15 +69,17 @@ function tokenFor({ call, forwardToken, token }: CallOptions, ownToken: TokenSou
   return token ?? (forwardToken === true ? call?.token : ownToken?.());
 }
 
-function metadataFor(
+function fieldsFor(
   { call, correlationId, idempotencyKey }: CallOptions,
   token: string | undefined,
-): Metadata {
-  const metadata = new Metadata();
-  metadata.set("x-correlation-id", call?.correlationId ?? correlationId ?? newUuid());
-  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-  if (idempotencyKey !== undefined) metadata.set("idempotency-key", idempotencyKey);
-  if (call?.traceparent !== undefined) metadata.set("traceparent", call.traceparent);
-  if (call?.track !== undefined) metadata.set(trackHeader, call.track);
-  return metadata;
+): string[] {
+  const fields = ["x-correlation-id", call?.correlationId ?? correlationId ?? newUuid()];
+  if (token !== undefined) fields.push("authorization", `Bearer ${token}`);
+  if (idempotencyKey !== undefined) fields.push("idempotency-key", idempotencyKey);
+  if (call?.track !== undefined) fields.push(trackHeader, call.track);
+  for (const text of fields) if (!printable.test(text)) throw new Error("a header field holds no plain text");
+  return fields;
 }
+
+/** What a field of HTTP may hold (RFC 9110, 5.5), without what only old senders use. */
+const printable = /^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/;

@@ -1,4 +1,5 @@
-import type { Metadata, StatusObject } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
+import type { AnswerHeaders } from "#kit/wire/http2/header-list.ts";
 
 const pushback = "grpc-retry-pushback-ms";
 
@@ -23,7 +24,7 @@ export function sendPushback(metadata: Metadata): void {
 }
 
 /** Whether the callee says not to repeat; a value that cannot be read means the same. */
-export function forbidsRetry({ metadata }: StatusObject): boolean {
-  const value = metadata.get(pushback)[0];
+export function forbidsRetry(headers: AnswerHeaders | undefined): boolean {
+  const value = headers?.[pushback];
   return value !== undefined && !(Number(value) >= 0);
 }

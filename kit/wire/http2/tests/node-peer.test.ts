@@ -2,7 +2,7 @@ import http2, { type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stre
 import net, { type AddressInfo } from "node:net";
 import tls from "node:tls";
 import { afterEach, expect, test } from "vitest";
-import { makeCertificate } from "../../../tests/certificate.ts";
+import { makeCertificate } from "#edge/tests/certificate.ts";
 import { type ConnectionEvents, Http2Connection } from "../connection.ts";
 import { errorCode } from "../frames.ts";
 import { openRecorded } from "./recorded-stream.ts";

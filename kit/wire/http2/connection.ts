@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import type { BackendAddress } from "../../options.ts";
 import { FrameReceiver, maxHeaderListBytes } from "./frame-receiver.ts";
 import { connectionFault, errorCode, Http2Error } from "./frames.ts";
 import { Output } from "./output.ts";
+import type { PeerAddress } from "./peer-address.ts";
 import { defaultWindowBytes, settingId } from "./settings.ts";
 import { openSocket } from "./socket.ts";
 import { type ClientStream, type StreamListener, type StreamReset, streamWindowBytes } from "./stream.ts";
@@ -60,7 +60,7 @@ export class Http2Connection {
   #pings: NodeJS.Timeout | undefined;
   #pong: NodeJS.Timeout | undefined;
 
-  constructor(backend: BackendAddress, events: ConnectionEvents, times = defaultTimes) {
+  constructor(backend: PeerAddress, events: ConnectionEvents, times = defaultTimes) {
     this.#events = events;
     this.#times = times;
     const { protocol, host } = new URL(backend.address);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { Code, codeOfHttpStatus } from "./grpc-code.ts";
+import { Code } from "#gen/google/rpc/code_pb.ts";
 
 /** The status part of an answer. */
 export interface GrpcStatus {
@@ -44,5 +44,26 @@ function decodeMessage(text: string): string {
     return decodeURIComponent(text);
   } catch {
     return text;
+  }
+}
+
+/** The gRPC status for an answer that is HTTP but not gRPC, as the gRPC protocol lays down. */
+function codeOfHttpStatus(status: number): number {
+  switch (status) {
+    case 400:
+      return Code.INTERNAL;
+    case 401:
+      return Code.UNAUTHENTICATED;
+    case 403:
+      return Code.PERMISSION_DENIED;
+    case 404:
+      return Code.UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return Code.UNAVAILABLE;
+    default:
+      return Code.UNKNOWN;
   }
 }

@@ -1,7 +1,7 @@
 import net, { type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { endHeaders, endStream, frame, frameType } from "../../../tests/raw-http2.ts";
+import { endHeaders, endStream, frame, frameType } from "#edge/tests/raw-http2.ts";
 import { Http2Connection } from "../connection.ts";
 import { errorCode } from "../frames.ts";
 import { streamWindowBytes } from "../stream.ts";

@@ -1,6 +1,6 @@
 import net, { type Socket } from "node:net";
 import tls, { type ConnectionOptions } from "node:tls";
-import type { BackendAddress } from "../../options.ts";
+import type { PeerAddress } from "./peer-address.ts";
 
 const readBytes = 64 * 1024;
 
@@ -16,7 +16,7 @@ export interface SocketListener {
 }
 
 /** Connects to a backend: plainly by `http:`, where HTTP/2 is known beforehand, over TLS by `https:`, where ALPN has to agree on it. */
-export function openSocket(backend: BackendAddress, listener: SocketListener): Socket {
+export function openSocket(backend: PeerAddress, listener: SocketListener): Socket {
   const url = new URL(backend.address);
   const isSecure = url.protocol === "https:";
   const options = {
@@ -44,10 +44,7 @@ export function openSocket(backend: BackendAddress, listener: SocketListener): S
   return socket;
 }
 
-function secured<T extends { host: string }>(
-  options: T,
-  { tls: own }: BackendAddress,
-): T & ConnectionOptions {
+function secured<T extends { host: string }>(options: T, { tls: own }: PeerAddress): T & ConnectionOptions {
   return {
     ...options,
     ALPNProtocols: ["h2"],
