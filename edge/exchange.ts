@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { EdgeError } from "./edge-error.ts";
+import { type HeaderFields, setField, toRecord } from "./header-fields.ts";
 import type { EdgeCall, EdgeOptions, EdgeRequest, Protocol, ResolvedPolicy, Route } from "./options.ts";
 import type { Procedure } from "./routing/route-table.ts";
 
@@ -13,6 +14,8 @@ export interface ExchangeInit {
   readonly remoteAddress: string;
   readonly headers: IncomingHttpHeaders;
 }
+
+const plainText = /^[\x20-\x7e]*$/;
 
 /** One request with what the hooks add to it and what is reported of it at its end. */
 export class Exchange implements EdgeRequest {
@@ -28,8 +31,10 @@ export class Exchange implements EdgeRequest {
   route: Route | undefined = undefined;
   requestBytes = 0;
   responseBytes = 0;
-  metadata: Map<string, string> | undefined = undefined;
-  answerHeaders: Record<string, string> | undefined = undefined;
+  /** What the backend is told beside the caller's own headers. */
+  readonly metadata: HeaderFields = [];
+  /** What the answer carries beside its own headers, which these replace. */
+  readonly answerFields: HeaderFields = [];
   readonly #startedMs = performance.now();
   readonly #onSettled: EdgeOptions["onSettled"];
   #settled = false;
@@ -51,14 +56,16 @@ export class Exchange implements EdgeRequest {
 
   setMetadata(name: string, value: string): void {
     // What no metadata can hold is left out, so that a copied header cannot make a call impossible.
-    if (!/^[\x20-\x7e]*$/.test(value)) return;
-    this.metadata ??= new Map();
-    this.metadata.set(name.toLowerCase(), value);
+    if (plainText.test(value)) setField(this.metadata, name, value);
   }
 
   setHeader(name: string, value: string): void {
-    this.answerHeaders ??= {};
-    this.answerHeaders[name.toLowerCase()] = value;
+    setField(this.answerFields, name, value);
+  }
+
+  /** The answer's fields by name. */
+  get answerHeaders(): Record<string, string> {
+    return toRecord(this.answerFields);
   }
 
   /** Notes which RPC the request is for. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { valueAt } from "./header-fields.ts";
 
 // Hop-by-hop, about the body's transport form, or spoken by the edge itself on the next hop (X5).
 const denied = new Set([
@@ -48,21 +49,21 @@ export function createHeaderFilter(extra: readonly string[]): HeaderFilter {
   };
 }
 
-/** Request headers as metadata, names and values in turn; `own` entries come last and replace what the caller sent. */
+/** Request headers as metadata, names and values in turn; `own` fields come last and replace what the caller sent. */
 export function metadataFrom(
   headers: IncomingHttpHeaders,
   passes: HeaderFilter,
-  own: ReadonlyMap<string, string> | undefined,
+  own: readonly string[],
 ): string[] {
   const metadata: string[] = [];
   const named = connectionNamed(headers.connection);
   for (const name in headers) {
-    if (!passes(name) || own?.has(name) || named?.includes(name)) continue;
+    if (!passes(name) || valueAt(own, name) !== -1 || named?.includes(name)) continue;
     const value = headers[name];
     if (typeof value === "string") append(metadata, name, value);
     else if (value !== undefined) for (const item of value) append(metadata, name, item);
   }
-  if (own !== undefined) for (const [name, value] of own) metadata.push(name, value);
+  for (const text of own) metadata.push(text);
   return metadata;
 }
 

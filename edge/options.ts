@@ -52,9 +52,9 @@ export interface EdgeRequest {
   readonly remoteAddress: string;
   /** A request header by its lower-case name; repeated ones are joined with ", ". */
   header(name: string): string | undefined;
-  /** Sends (or replaces) a metadata entry to the backend, whatever the caller sent under that name; text outside printable ASCII is left out. */
+  /** Sends (or replaces) a metadata entry to the backend by its lower-case name, whatever the caller sent under it; text outside printable ASCII is left out. */
   setMetadata(name: string, value: string): void;
-  /** Sets a header of the answer, in every protocol. */
+  /** Sets (or replaces) a header of the answer by its lower-case name, in every protocol. */
   setHeader(name: string, value: string): void;
   /** Free for the gateway's own facts about this request (span, correlation id, caller). */
   context: unknown;

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Exchange } from "./exchange.ts";
+import { valueAt } from "./header-fields.ts";
 import type { JsonReading } from "./json/json-settle.ts";
 import { type HeaderFilter, metadataFrom } from "./metadata.ts";
 import type { EdgeLimits, EdgeOptions } from "./options.ts";
@@ -21,26 +22,19 @@ const hostAlphabet = /^[A-Za-z0-9.:_[\]-]+$/;
 export function backendMetadata(runtime: Runtime, exchange: Exchange): string[] {
   const { authority, metadata: own, remoteAddress } = exchange;
   const metadata = metadataFrom(exchange.headers, runtime.headerFilter, own);
-  if (!own?.has("x-forwarded-for")) metadata.push("x-forwarded-for", remoteAddress);
-  if (!own?.has("x-forwarded-host") && hostAlphabet.test(authority)) {
+  if (valueAt(own, "x-forwarded-for") === -1) metadata.push("x-forwarded-for", remoteAddress);
+  if (valueAt(own, "x-forwarded-host") === -1 && hostAlphabet.test(authority)) {
     metadata.push("x-forwarded-host", authority);
   }
   return metadata;
 }
 
 /** The backend metadata that becomes answer headers on REST (X6). */
-export function answerHeadersFrom(
-  runtime: Runtime,
-  headers: IncomingHttpHeaders,
-): Record<string, string> | undefined {
-  const { responseHeaders } = runtime.options;
-  if (responseHeaders === undefined) return undefined;
-  let chosen: Record<string, string> | undefined;
-  for (const name of responseHeaders) {
+export function answerHeadersFrom(runtime: Runtime, headers: IncomingHttpHeaders): Record<string, string> {
+  const chosen: Record<string, string> = {};
+  for (const name of runtime.options.responseHeaders ?? []) {
     const value = headers[name];
-    if (value === undefined) continue;
-    chosen ??= {};
-    chosen[name] = typeof value === "string" ? value : value.join(", ");
+    if (value !== undefined) chosen[name] = typeof value === "string" ? value : value.join(", ");
   }
   return chosen;
 }

@@ -5,6 +5,7 @@ import type { WireIn } from "./wire-in.ts";
 const QUOTE = 34;
 const nan = Buffer.from('"NaN"');
 const infinite = Buffer.from('"Infinity"');
+const negativeZero = Buffer.from("-0");
 const negative = Buffer.from('"-Infinity"');
 
 /** Writes the number, of whatever kind, that comes next. */
@@ -52,7 +53,8 @@ export function writeInteger(out: JsonOut, value: number): void {
 }
 
 function writeDouble(out: JsonOut, value: number): void {
-  if (Number.isFinite(value)) out.ascii(String(value));
+  if (Object.is(value, -0)) out.raw(negativeZero);
+  else if (Number.isFinite(value)) out.ascii(String(value));
   else if (Number.isNaN(value)) out.raw(nan);
   else out.raw(value > 0 ? infinite : negative);
 }

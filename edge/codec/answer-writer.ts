@@ -1,4 +1,5 @@
 import { createRegistry, type DescMessage, fromBinary, type Registry, toJson } from "@bufbuild/protobuf";
+import { jsonText } from "../json/json-text.ts";
 import { isLong, writeInteger, writeNumber } from "./answer-number.ts";
 import type { AnswerField, AnswerTable, AnswerValue } from "./answer-table.ts";
 import { writeDuration, writeTimestamp } from "./answer-time.ts";
@@ -243,7 +244,7 @@ export class AnswerWriter {
     let text: string;
     try {
       const message = fromBinary(desc, bytes.subarray(pos, end));
-      text = JSON.stringify(toJson(desc, message, this.#options));
+      text = jsonText(toJson(desc, message, this.#options));
     } catch {
       throw unusual;
     }

@@ -125,10 +125,13 @@ function attempt(desc: DescMessage, value: JsonValue, options: ReadOptions): Err
   }
 }
 
+/** Where protobuf-es says no more than what it was given. */
+const onlyValue = /^(?:null|true|false|-?\d[\d.e+-]*|"[\s\S]*"|Array\(\d+\)|object)$/;
+
 /** What protobuf-es says, without the names of its own and without long echoes of the input. */
 function readable(error: Error): string {
   const text = error.message.replace(/^cannot decode (?:message|field) \S+ from JSON:?\s*/, "");
-  return text.slice(0, 160);
+  return (onlyValue.test(text) ? `this takes no ${text.replace(/^Array.*/, "list")}` : text).slice(0, 160);
 }
 
 function isObject(value: JsonValue): value is { [key: string]: JsonValue } {

@@ -1,7 +1,8 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import type { EdgeError } from "../edge-error.ts";
 import type { Exchange } from "../exchange.ts";
+import { valueAt } from "../header-fields.ts";
 import type { Problem } from "../options.ts";
 import type { Runtime } from "../runtime.ts";
 import { headersOf, problemOf } from "./problem.ts";
@@ -9,29 +10,40 @@ import { headersOf, problemOf } from "./problem.ts";
 /** A response over HTTP/1.1 or HTTP/2. */
 export type Response = ServerResponse | Http2ServerResponse;
 
-/** Sends a whole answer in one write; HEAD gets its headers only. */
+/** Headers of an answer as they are sent. */
+export type Head = Record<string, string | string[] | number>;
+
+/** Sends a whole answer in one write; HEAD gets its headers only. The headers may be added to. */
 export function sendAnswer(
   runtime: Runtime,
   exchange: Exchange,
   response: Response,
   status: number,
-  headers: Record<string, string | string[]>,
+  headers: Head,
   bytes: Buffer | undefined,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const all: Head = { ...headers, ...exchange.answerHeaders };
   // RFC 9110: 204 and 304 have no body, and 204 no length either; a method's own status may be such a one.
   const body = status === 204 || status === 304 ? undefined : bytes;
-  if (body !== undefined) all["content-length"] = body.length;
-  else if (bytes !== undefined) delete all["content-type"];
+  if (body !== undefined) headers["content-length"] = body.length;
+  else if (bytes !== undefined) delete headers["content-type"];
   exchange.responseBytes = body?.length ?? 0;
-  writeHead(runtime, response, status, all);
+  if ("stream" in response) respond(response.stream, status, { ...headers, ...exchange.answerHeaders });
+  else {
+    if (runtime.state.draining) headers.connection = "close";
+    response.writeHead(status, joined(headers, exchange.answerFields));
+  }
   if (body === undefined || exchange.httpMethod === "HEAD") response.end();
   else response.end(body);
 }
 
-/** Headers of an answer as they are sent. */
-export type Head = Record<string, string | string[] | number>;
+/** Names and values in turn, as node takes them without looking each up again; those of `own` replace others. */
+function joined(headers: Head, own: readonly string[]): OutgoingHttpHeader[] {
+  const fields: OutgoingHttpHeader[] = [];
+  for (const name in headers) if (valueAt(own, name) === -1) fields.push(name, headers[name] as string);
+  for (const text of own) fields.push(text);
+  return fields;
+}
 
 /** Sends the head of an answer; while draining, HTTP/1.1 connections end with it. */
 export function writeHead(runtime: Runtime, response: Response, status: number, headers: Head): void {

@@ -8,6 +8,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { compileAnswer } from "../codec/answer-json.ts";
+import { jsonText } from "../json/json-text.ts";
 import type { Fields } from "../routing/field-path.ts";
 import { answerInvalid } from "../rpc/message-codec.ts";
 
@@ -62,7 +63,7 @@ export function createMessageEncoder(shape: ResponseShape): ResponseEncoder {
   return (bytes) => {
     const json = toJsonChecked(shape.output, decode(bytes), options);
     const shown = field === undefined ? json : (json as Record<string, JsonValue>)[field.jsonName];
-    return { contentType: "application/json", bytes: Buffer.from(JSON.stringify(shown ?? unset ?? null)) };
+    return { contentType: "application/json", bytes: Buffer.from(jsonText(shown ?? unset ?? null)) };
   };
 }
 

@@ -5,7 +5,7 @@ import type { RestRoute } from "../routing/route-table.ts";
 import { chooseEncodingFor, compressBody } from "../rpc/compression.ts";
 import { answerHeadersFrom } from "../runtime.ts";
 import { type Call, type CallListener, failed, type Outcome } from "../upstream/call.ts";
-import { sendAnswer, sendProblem } from "./answer.ts";
+import { type Head, sendAnswer, sendProblem } from "./answer.ts";
 import type { RestContext } from "./rest-context.ts";
 
 /** A listener that turns a call into a REST answer. */
@@ -57,10 +57,8 @@ function sendMessage(context: RestContext, route: RestRoute, outcome: Outcome, m
   const { runtime, exchange, response } = context;
   const { bytes, contentType } = route.encode(message);
   const status = route.procedure.policy.httpStatus;
-  const headers: Record<string, string> = {
-    "content-type": contentType,
-    ...answerHeadersFrom(runtime, outcome.headers),
-  };
+  const headers: Head = answerHeadersFrom(runtime, outcome.headers);
+  headers["content-type"] = contentType;
   const send = (body: Buffer): void => {
     sendAnswer(runtime, exchange, response, status, headers, body);
     exchange.settle(status, Code.OK);
@@ -75,7 +73,7 @@ function sendMessage(context: RestContext, route: RestRoute, outcome: Outcome, m
     return;
   }
   headers["content-encoding"] = encoding;
-  const vary = exchange.answerHeaders?.vary;
+  const { vary } = exchange.answerHeaders;
   exchange.setHeader("vary", vary === undefined ? "accept-encoding" : `${vary}, accept-encoding`);
   if (Buffer.isBuffer(compressed)) send(compressed);
   else

@@ -94,7 +94,7 @@ function acceptUpgrade(
   }
   let opened: WebSocket | undefined;
   const addHeaders = (lines: string[]) => {
-    for (const [name, value] of Object.entries(exchange.answerHeaders ?? {})) lines.push(`${name}: ${value}`);
+    for (const [name, value] of Object.entries(exchange.answerHeaders)) lines.push(`${name}: ${value}`);
   };
   server.once("headers", addHeaders);
   // Synchronous: a handshake that is none has been answered with 400 when this returns.

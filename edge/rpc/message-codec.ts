@@ -4,6 +4,7 @@ import { badRequest, EdgeError } from "../edge-error.ts";
 import { Code } from "../grpc/grpc-code.ts";
 import { messageFromJson, parseJsonText } from "../json/json-message.ts";
 import type { JsonReading } from "../json/json-settle.ts";
+import { jsonText } from "../json/json-text.ts";
 
 /** Messages of an RPC between a caller's form and protobuf. */
 export interface MessageCodec {
@@ -31,7 +32,7 @@ export function createJsonCodec({ input, output }: DescMethod, reading: JsonRead
     },
     response(bytes) {
       try {
-        return Buffer.from(JSON.stringify(toJson(output, fromBinary(output, bytes), { registry })));
+        return Buffer.from(jsonText(toJson(output, fromBinary(output, bytes), { registry })));
       } catch (cause) {
         throw answerInvalid(cause);
       }

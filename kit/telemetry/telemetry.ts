@@ -1,14 +1,17 @@
 // What a process tells about itself: JSON lines, Prometheus metrics and health on a side port, and OpenTelemetry spans.
 // Known secret keys are never written. Recording is cheap enough for every call: label lookups are done once, a level
 // that is off is one comparison, and tracing that is off costs a check for undefined and loads no OpenTelemetry code.
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { cacheByOne, cacheByTwo } from "./label-cache.ts";
+import { type CounterHandle, createCounter, createDurations, type DurationHandle } from "./plain-metrics.ts";
 import { answerSidePort } from "./side-port.ts";
 import { parseTraceparent } from "./traceparent.ts";
+
+export type { CounterHandle, DurationHandle } from "./plain-metrics.ts";
 
 /** Writes JSON lines; ask `isLevelEnabled("debug")` before building what only a debug line needs. */
 export type Logger = pino.Logger;
@@ -45,21 +48,11 @@ export function createLogger({ service, level, destination }: LoggerOptions): Lo
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
-/** A number that only grows. */
-export interface CounterHandle {
-  inc(by?: number): void;
-}
-
 /** A number that goes up and down. */
 export interface GaugeHandle {
   set(value: number): void;
   inc(by?: number): void;
   dec(by?: number): void;
-}
-
-/** How long things take. */
-export interface DurationHandle {
-  observe(seconds: number): void;
 }
 
 /**
@@ -115,11 +108,11 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   const counter = (name: string, help: string, ...labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers });
+    cacheByTwo(createCounter(registry, { name, help }, labelNames));
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name, help, labelNames, registers });
   const duration = (name: string, help: string, labelName: string) =>
-    new Histogram({ name, help, labelNames: [labelName], buckets: durationBuckets, registers });
+    cacheByOne(createDurations(registry, { name, help }, labelName, durationBuckets));
 
   const served = counter("rpc_server_calls_total", "Calls answered", "method", "code");
   const servedSeconds = duration("rpc_server_duration_seconds", "Time from request to answer", "method");
@@ -142,11 +135,11 @@ export function createMetrics(): Metrics {
   const unserved = gauge("sagas_unserved", "Sagas due whose version no replica seems to know", "saga");
   return {
     registry,
-    rpcServerCalls: cacheByTwo((method, code) => served.labels(method, code)),
-    rpcServerDuration: cacheByOne((method) => servedSeconds.labels(method)),
-    rpcClientCalls: cacheByTwo((method, code) => sent.labels(method, code)),
-    httpServerRequests: cacheByTwo((route, status) => requests.labels(route, status)),
-    httpServerDuration: cacheByOne((route) => requestSeconds.labels(route)),
+    rpcServerCalls: served,
+    rpcServerDuration: servedSeconds,
+    rpcClientCalls: sent,
+    httpServerRequests: requests,
+    httpServerDuration: requestSeconds,
     outboxPending: gauge("outbox_pending_events", "Events not yet in the stream"),
     outboxOldestAgeSeconds: gauge(
       "outbox_oldest_age_seconds",
@@ -251,20 +244,22 @@ export function startSpan(name: string, kind: SpanKind, parent?: string): Span |
   return recording?.(name, kind, parent);
 }
 
-// Sixteen bytes of trace id and eight of span id; the system is asked for many at once, since asking costs more than the bytes do.
-const idBytes = 24;
-const randomPool = Buffer.alloc(100 * idBytes);
-let randomAt = randomPool.length;
+// Thirty-two digits of trace id and sixteen of span id; the system is asked for many at once, since asking costs more than the bytes do.
+const idDigits = 48;
+const idsDrawn = 256;
+let randomDigits = "";
+let digitsAt = 0;
 
 /** A W3C trace context for work that begins here while tracing is off, so that logs of all services still join up. */
 export function newTraceparent(): string {
-  if (randomAt === randomPool.length) {
-    randomFillSync(randomPool);
-    randomAt = 0;
+  if (digitsAt === randomDigits.length) {
+    randomDigits = randomBytes((idsDrawn * idDigits) / 2).toString("hex");
+    digitsAt = 0;
   }
-  const hex = randomPool.toString("hex", randomAt, randomAt + idBytes);
-  randomAt += idBytes;
-  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-00`;
+  const spanAt = digitsAt + 32;
+  const traceId = randomDigits.slice(digitsAt, spanAt);
+  digitsAt += idDigits;
+  return `00-${traceId}-${randomDigits.slice(spanAt, digitsAt)}-00`;
 }
 
 /** The ids of a W3C trace context as fields of a log line; undefined when there is none or it is malformed. */

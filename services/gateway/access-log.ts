@@ -21,10 +21,18 @@ export function reportRequest(settled: Settled, log: Logger, metrics: Metrics): 
   log[level](error?.cause === undefined ? fields : { ...fields, err: error.cause }, "request");
 }
 
+const routeNames = new WeakMap<object, string>();
+
 /** Never the path, whose variety is the callers'. */
 function routeOf({ method, route }: Settled): string {
-  if (route) return `${route.httpMethod} ${route.template}`;
-  return method ? `${method.parent.name}/${method.name}` : "none";
+  const matched = route ?? method;
+  if (!matched) return "none";
+  let name = routeNames.get(matched);
+  if (name === undefined) {
+    name = route ? `${route.httpMethod} ${route.template}` : `${method?.parent.name}/${method?.name}`;
+    routeNames.set(matched, name);
+  }
+  return name;
 }
 
 function lineOf(settled: Settled, route: string) {

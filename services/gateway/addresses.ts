@@ -29,6 +29,7 @@ export function createAddressSet(entries: readonly string[]): AddressSet {
   return {
     isEmpty: entries.length === 0,
     has(address) {
+      if (entries.length === 0) return false;
       const known = decided.get(address);
       if (known !== undefined) return known;
       const found = isIP(address) !== 0 && list.check(address, familyOf(address));

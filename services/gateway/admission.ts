@@ -79,12 +79,14 @@ function identify(
   return verifier.verify(tokenOf(call, policy, tickets));
 }
 
+const scheme = "bearer ";
+
 function tokenOf(call: EdgeCall, { ticketAccepted }: MethodPolicy, tickets: Admission["tickets"]): string {
   const given = call.header("authorization");
   if (given === undefined && ticketAccepted) return tokenOfTicket(call, tickets);
-  const [scheme, token] = (given ?? "").split(" ");
-  if (scheme?.toLowerCase() !== "bearer" || !token) throw tokenMissing();
-  return token;
+  const isBearer = given?.slice(0, scheme.length).toLowerCase() === scheme;
+  if (!given || !isBearer || given.length === scheme.length) throw tokenMissing();
+  return given.slice(scheme.length);
 }
 
 function tokenOfTicket(call: EdgeCall, tickets: Admission["tickets"]): string {
@@ -141,12 +143,33 @@ function ruleOf({ rateClass }: MethodPolicy): RateRule {
  * ones, which more clients read.
  */
 function tellStanding(call: EdgeRequest, rule: RateRule, rate: Rate, { remaining, resetMs }: Standing): void {
-  const resetSeconds = Math.ceil(resetMs / 1_000);
-  call.setHeader("ratelimit-policy", `"${rule}";q=${rate.burst};w=${Math.ceil(rate.burst / rate.perSecond)}`);
-  call.setHeader("ratelimit", `"${rule}";r=${remaining};t=${resetSeconds}`);
-  call.setHeader("ratelimit-limit", String(rate.burst));
-  call.setHeader("ratelimit-remaining", String(remaining));
-  call.setHeader("ratelimit-reset", String(resetSeconds));
+  const { policy, limit } = textsOf(rule, rate);
+  const left = String(remaining);
+  const resetSeconds = String(Math.ceil(resetMs / 1_000));
+  call.setHeader("ratelimit-policy", policy);
+  call.setHeader("ratelimit", `"${rule}";r=${left};t=${resetSeconds}`);
+  call.setHeader("ratelimit-limit", limit);
+  call.setHeader("ratelimit-remaining", left);
+  call.setHeader("ratelimit-reset", resetSeconds);
+}
+
+interface RateTexts {
+  readonly rate: Rate;
+  readonly policy: string;
+  readonly limit: string;
+}
+
+const rateTexts = new Map<RateRule, RateTexts>();
+
+/** What stays the same of a rule's headers. */
+function textsOf(rule: RateRule, rate: Rate): RateTexts {
+  const known = rateTexts.get(rule);
+  if (known?.rate === rate) return known;
+  const { burst, perSecond } = rate;
+  const policy = `"${rule}";q=${burst};w=${Math.ceil(burst / perSecond)}`;
+  const texts = { rate, policy, limit: String(burst) };
+  rateTexts.set(rule, texts);
+  return texts;
 }
 
 function refuseRate(call: EdgeRequest, rule: RateRule, rate: Rate, standing: Standing): never {

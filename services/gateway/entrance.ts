@@ -64,8 +64,8 @@ export function createEntrance(options: EntranceOptions): (request: EdgeRequest)
 }
 
 function nameRequest(request: EdgeRequest, address: string): void {
-  const given = request.header("x-correlation-id") ?? "";
-  const correlationId = correlationShape.test(given) ? given : newUuid();
+  const given = request.header("x-correlation-id");
+  const correlationId = given !== undefined && correlationShape.test(given) ? given : newUuid();
   request.setMetadata("x-correlation-id", correlationId);
   request.setHeader("x-correlation-id", correlationId);
   const parent = request.header("traceparent");

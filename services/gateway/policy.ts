@@ -53,8 +53,11 @@ const policies = new Map<DescMethod, MethodPolicy>();
 
 /** A method's policy as its contract states it. */
 export function policyOf(method: DescMethod): MethodPolicy {
-  const policy = policies.get(method) ?? getOption(method, policyOption);
-  policies.set(method, policy);
+  let policy = policies.get(method);
+  if (policy === undefined) {
+    policy = getOption(method, policyOption);
+    policies.set(method, policy);
+  }
   return policy;
 }
 

@@ -42,6 +42,8 @@ export const bodies: readonly Case[] = [
   ["B3", "a map", post("/v1/kinds/map", '{"a":1}'), says('{"a":1}')],
   ["B3", "a 64-bit scalar", post("/v1/kinds/scalar", "9007199254740993"), says('"9007199254740993"')],
   ["B3", "a double by its name", post("/v1/every/double", '"NaN"'), says('"NaN"')],
+  ["B3", "a negative zero keeps its sign", post("/v1/every/double", "-0.0"), says("-0")],
+  ["B3", "a negative zero in a Value too", post("/v1/every/value", '[-0,{"a":-0}]'), says('[-0,{"a":-0}]')],
   ["B3", "bytes", post("/v1/every/data", '"-_8"'), says('"+/8="')],
   ["B3", "an enum", post("/v1/kinds/enum", '"GENRE_SCIENCE"'), says('"GENRE_SCIENCE"')],
   ["B3", "a wrapper", post("/v1/kinds/wrapper", '"5"'), says('"5"')],

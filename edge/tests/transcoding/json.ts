@@ -144,6 +144,12 @@ export const json: readonly Case[] = [
     every('{"shade":"SHADE_BRIGHT","byBool":{"true":"SHADE_DARK"}}'),
     ok({ shade: "SHADE_LIGHT", byBool: { true: "SHADE_DARK" } }),
   ],
+  [
+    "B4",
+    "text is no message, and the answer says so",
+    every('{"child":"x"}'),
+    { status: 400, json: { field: "child", detail: 'this takes no "x"' } },
+  ],
   ["B4", "an array is no enum", every('{"shade":["SHADE_DARK"]}'), invalid("shade")],
   ["B4", "base64 in both alphabets", post("/v1/kinds", '{"bytesValue":"-_8"}'), ok({ bytesValue: "+/8=" })],
   ["B4", "no base64 is refused", every('{"dataList":["AQI=","A*"]}'), invalid("dataList[1]")],

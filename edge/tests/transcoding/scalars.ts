@@ -63,6 +63,12 @@ export const scalars: readonly Case[] = [
     every("floatValue=3.4028235e38"),
     ok({ floatValue: 3.4028234663852886e38 }),
   ],
+  [
+    "V3",
+    "a negative zero keeps its sign",
+    kinds("doubleValue=-0&floatValue=-0"),
+    ok({ doubleValue: -0, floatValue: -0 }),
+  ],
   ["V3", "inf is no name", kinds("doubleValue=inf"), invalid("doubleValue")],
   ["V3", "a number without its zero is refused", every("doubleValue=.5"), invalid("doubleValue")],
   ["V3", "a hexadecimal float is refused", get("/v1/every/double/0x1p4"), invalid("doubleValue")],
