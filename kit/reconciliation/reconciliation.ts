@@ -3,7 +3,7 @@
  *
  * Guarantees: each comparison runs in one replica at a time; a disagreement is announced once and keeps its id until a run
  * no longer sees it; a run covers what is new since the last, what was busy then, and what stood open, and once a
- * day everything.
+ * day everything. The regular runs of a process share a fifth of a core.
  */
 import {
   ErrorReason as AnyReason,
@@ -16,6 +16,7 @@ import type { Metrics } from "#kit/telemetry/telemetry.ts";
 import { type Deadline, deadlineIn, delay } from "#kit/time/time.ts";
 import type { Reconciliation, Scope } from "./definition.ts";
 import { type Finding, type FindingPage, type FindingsParts, readFindings } from "./findings.ts";
+import { createPace, type Pace, unpaced } from "./pace.ts";
 import { type RunResult, type RunState, readState, runOnce } from "./run.ts";
 import { countOpen, endWhenIdle, tryRunLock } from "./statements.ts";
 
@@ -64,7 +65,8 @@ const lockRetryMs = 100;
 export function createReconciler(options: ReconcilerOptions): Reconciler {
   return {
     run: async (signal) => {
-      await Promise.all(options.reconciliations.map((one) => runRegularly(options, one, signal)));
+      const parts = { ...options, pace: createPace() };
+      await Promise.all(options.reconciliations.map((one) => runRegularly(parts, one, signal)));
     },
     runNow: (name, request) => runNow(options, name, request),
     async open(name, limit) {
@@ -78,7 +80,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   };
 }
 
-async function runRegularly(options: ReconcilerOptions, one: Reconciliation, signal: AbortSignal) {
+type PacedOptions = ReconcilerOptions & { readonly pace: Pace };
+
+async function runRegularly(options: PacedOptions, one: Reconciliation, signal: AbortSignal) {
   while (!signal.aborted) {
     // Not all at once: the comparisons of a service that has just started share its connections with its callers.
     await delay(one.everyMs * (0.75 + Math.random() / 2), signal).catch(() => {});
@@ -89,7 +93,7 @@ async function runRegularly(options: ReconcilerOptions, one: Reconciliation, sig
   }
 }
 
-async function runIfDue(options: ReconcilerOptions, one: Reconciliation, signal: AbortSignal) {
+async function runIfDue(options: PacedOptions, one: Reconciliation, signal: AbortSignal) {
   const isDue = ({ finished_ago_ms: agoMs }: RunState) => agoMs === null || agoMs >= one.everyMs * 0.75;
   if (isDue(await readState(options, one))) {
     await withLock(options, one, async (tryLock, session) => {
@@ -120,7 +124,7 @@ async function runNow(options: ReconcilerOptions, name: string, request: RunRequ
         if (deadline.remainingMs() < lockRetryMs) throw stillUnderWay(one.name);
         await delay(lockRetryMs);
       }
-      return await runOnce(options, one, scope, session);
+      return await runOnce({ ...options, pace: unpaced }, one, scope, session);
     });
     results.push(result);
   }

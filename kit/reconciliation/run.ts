@@ -1,6 +1,7 @@
 import type { Session } from "#kit/postgres/postgres.ts";
 import type { Reconciliation, Scope, Verdict } from "./definition.ts";
 import { type FindingsParts, recordVerdicts } from "./findings.ts";
+import type { Pace } from "./pace.ts";
 import { holdOn, saveState, selectOpenSubjects, selectState } from "./statements.ts";
 
 /** What a run came to. */
@@ -38,8 +39,11 @@ export async function readState(
   return state;
 }
 
+/** What a run works with. */
+export type RunParts = FindingsParts & { readonly pace: Pace };
+
 interface Run {
-  readonly parts: FindingsParts;
+  readonly parts: RunParts;
   readonly reconciliation: Reconciliation;
   readonly scope: Scope;
   readonly session: Session;
@@ -52,7 +56,7 @@ interface Run {
 
 /** Compares everything in a scope, page by page. The session holds the comparison's lock. */
 export async function runOnce(
-  parts: FindingsParts,
+  parts: RunParts,
   reconciliation: Reconciliation,
   scope: Scope,
   session: Session,
@@ -72,18 +76,22 @@ export async function runOnce(
 
 /** Whether it came to the end of them. */
 async function comparePages(run: Run): Promise<boolean> {
-  for (const ids of pagesOf([...run.early])) {
-    if (!(await mayGoOn(run))) return false;
-    await comparePage(run, ids);
-  }
+  for (const ids of pagesOf([...run.early])) if (!(await takePage(run, ids))) return false;
   for await (const ids of run.reconciliation.subjects(run.scope)) {
-    if (!(await mayGoOn(run))) return false;
-    await comparePage(
-      run,
-      ids.filter((id) => !run.early.has(id)),
-    );
+    const others = ids.filter((id) => !run.early.has(id));
+    if (!(await takePage(run, others))) return false;
   }
   return true;
+}
+
+/** Whether the page was compared. */
+function takePage(run: Run, ids: readonly string[]): Promise<boolean> {
+  const compare = async () => {
+    if (!(await mayGoOn(run))) return false;
+    await comparePage(run, ids);
+    return true;
+  };
+  return run.parts.pace(compare, run.scope.signal);
 }
 
 function* pagesOf(ids: readonly string[]) {
