@@ -7,7 +7,7 @@ import { backoffMs, delay } from "#kit/time/time.ts";
 import { type Alarm, createAlarm } from "./alarm.ts";
 import { type Cursor, readCursor } from "./cursor.ts";
 import { keepHouse } from "./housekeeping.ts";
-import { publishAll, type StoredEvent } from "./publish.ts";
+import { createPublisher, type Publisher, type StoredEvent } from "./publish.ts";
 import { lockRetryMs, openRelaySession } from "./relay-session.ts";
 import { createRepublisher } from "./republish.ts";
 import { moveCursor, selectBatch } from "./statements.ts";
@@ -58,9 +58,10 @@ async function relayWhileLocked(options: RelayOptions, alarm: Alarm, signal: Abo
   await using session = await openRelaySession(db, signal);
   if (!session) return;
   const cursor = await readCursor(db, session, log);
-  const republisher = createRepublisher({ nats, session, log });
+  using publisher = createPublisher(nats);
+  const republisher = createRepublisher({ publisher, session, log });
   while (!signal.aborted && !session.lost.aborted) {
-    const backlog = await relayBatch(nats, session, cursor);
+    const backlog = await relayBatch(publisher, session, cursor);
     const again = await republisher.step();
     if (backlog === "more" || again) continue;
     if (backlog === "unready") await alarm.soon();
@@ -78,14 +79,14 @@ interface BatchRow extends StoredEvent {
 type Backlog = "more" | "unready" | "none";
 
 /** Publishes one batch and moves the cursor behind it. */
-async function relayBatch(nats: Nats, session: Session, cursor: Cursor): Promise<Backlog> {
+async function relayBatch(publisher: Publisher, session: Session, cursor: Cursor): Promise<Backlog> {
   const from = [cursor.xid, cursor.seq, cursor.floorSeq, batchSize];
   const rows = await session.query<BatchRow>(selectBatch, from);
   const ready = rows.filter((row) => row.ready || planted("naive-cursor"));
   const last = ready.at(-1);
   if (last) {
     if (armed) await reach("relay:selected");
-    await publishAll(nats, ready);
+    await publisher.publishAll(ready);
     if (armed) await reach("relay:published");
     await session.query(moveCursor, [last.xid, last.seq, cursor.systemId]);
     Object.assign(cursor, { xid: last.xid, seq: last.seq });

@@ -1,8 +1,7 @@
-import type { Nats } from "#kit/nats/nats.ts";
 import type { Queryable, Session, Transaction } from "#kit/postgres/postgres.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { pollMs } from "./alarm.ts";
-import { publishAll, type StoredEvent } from "./publish.ts";
+import type { Publisher, StoredEvent } from "./publish.ts";
 import {
   countSince,
   endRepublication,
@@ -45,7 +44,7 @@ interface RepublicationRow extends StoredEvent {
 
 /** Makes the part of a relay that republishes, on the relay's own session. Looks for a request twice a second. */
 export function createRepublisher(parts: {
-  readonly nats: Nats;
+  readonly publisher: Publisher;
   readonly session: Session;
   readonly log: Logger;
 }): Republisher {
@@ -67,15 +66,12 @@ export function createRepublisher(parts: {
 }
 
 async function publishRows(
-  { nats, session }: { readonly nats: Nats; readonly session: Session },
+  { publisher, session }: { readonly publisher: Publisher; readonly session: Session },
   rows: readonly RepublicationRow[],
 ): Promise<boolean> {
   const [first, last] = [rows.at(0), rows.at(-1)];
   if (!first || !last) return false;
-  await publishAll(
-    nats,
-    rows.filter(({ wanted }) => wanted),
-  );
+  await publisher.publishAll(rows.filter(({ wanted }) => wanted));
   if (rows.length === batchSize) {
     await session.query(moveRepublication, [last.xid, last.seq, first.version]);
     return true;

@@ -6,6 +6,7 @@ import { StockSchema } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { runConsumers } from "#kit/inbox/consume.ts";
 import { on } from "#kit/inbox/inbox.ts";
 import { announce } from "#kit/outbox/outbox.ts";
+import { createPublisher } from "#kit/outbox/publish.ts";
 import { createRelay } from "#kit/outbox/relay.ts";
 import { statement, type Transaction } from "#kit/postgres/postgres.ts";
 import { addTo, readCounter } from "#kit/testing/fixture/counter-store.ts";
@@ -143,6 +144,23 @@ describe("an event", () => {
     expect(own.map(header)).toEqual(["stock", "12", "corr-7", "command-1", traceparent]);
   });
 
+  test("whose header has an end of line in it is published, and that header stays one", async () => {
+    startRelay(parts);
+    const correlationId = "corr\r\nNats-Msg-Id: other\r\n\r\nbody";
+    await parts.db.transaction(async (tx) =>
+      announce(
+        tx,
+        StockLowSchema,
+        { sku: "TWO-LINES", available: 1 },
+        { aggregateVersion: 1, correlationId },
+      ),
+    );
+    await seen("TWO-LINES");
+    const headers = (await parts.published()).at(-1)?.headers;
+    expect(headers?.get("x-correlation-id")).toBe("corr Nats-Msg-Id: other body");
+    expect(headers?.get("Nats-Msg-Id")).toBe(headers?.get("ce-id"));
+  });
+
   test("is refused where its message is not declared to be one, with all that was written beside it", async () => {
     const work = parts.db.transaction(async (tx) => {
       tell(tx, "BESIDE");
@@ -153,6 +171,33 @@ describe("an event", () => {
     await announceOne("AFTER-REFUSAL");
     await seen("AFTER-REFUSAL");
     expect(await skusIn(parts)).not.toContain("BESIDE");
+  });
+});
+
+describe("a batch", () => {
+  const eventOf = (subject: string, payload = Buffer.alloc(0)) => ({
+    event_id: crypto.randomUUID(),
+    subject,
+    headers: {},
+    payload,
+  });
+
+  test("of which one event has no stream is refused with that stream made, and the others are there", async () => {
+    using publisher = createPublisher(parts.nats);
+    const [here, nowhere] = [`${parts.prefix}.inventory.v1.Here`, `${parts.prefix}.nowhere.v1.Gone`];
+    await publisher.publishAll([eventOf(here)]);
+    const batch = [eventOf(here), eventOf(nowhere), eventOf(here)];
+    await expect(publisher.publishAll(batch)).rejects.toThrow("no stream takes the event");
+    const subjectsSeen = (await parts.published()).map(({ subject }) => subject);
+    expect(subjectsSeen.filter((subject) => subject === here)).toHaveLength(3);
+    await publisher.publishAll([eventOf(nowhere)]);
+    await expect(publisher.publishAll([])).resolves.toBeUndefined();
+  });
+
+  test("with an event that is larger than the broker takes is refused", async () => {
+    using publisher = createPublisher(parts.nats);
+    const large = eventOf(`${parts.prefix}.inventory.v1.Large`, Buffer.alloc(2 * 1_024 * 1_024));
+    await expect(publisher.publishAll([large])).rejects.toThrow(/max_payload/);
   });
 });
 
