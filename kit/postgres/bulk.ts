@@ -1,4 +1,4 @@
-import type { Statement } from "./statement.ts";
+import type { Queryable, Statement } from "./statement.ts";
 
 /** A statement that does for many items in one go what each caller asks of it for one. */
 export interface BulkStatement<Item> extends Statement {
@@ -6,6 +6,15 @@ export interface BulkStatement<Item> extends Statement {
   readonly keyOf: (item: Item) => string;
   /** The statement's parameters: each is an array with a value of every item. */
   readonly columns: readonly ((item: Item) => unknown)[];
+}
+
+/** Anything that gathers what is asked of a statement for many. */
+export interface BulkQueryable extends Queryable {
+  /**
+   * Asks something for one item of a statement that does it for many: items that are asked for together are one statement. Returns
+   * the rows whose `key` is the item's.
+   */
+  queryEach<Row extends object, Item>(bulk: BulkStatement<Item>, item: Item): Promise<Row[]>;
 }
 
 /** Items that wait to be sent as one statement. */
@@ -42,5 +51,25 @@ export function gather<Item>(bulk: BulkStatement<Item>): Gathered<Item> {
     reject(error) {
       for (const one of asked.values()) one.reject(error);
     },
+  };
+}
+
+/** Gathers what is asked for in one turn of the event loop, by whomever, and sends it as one statement. */
+export function gatherByTurn(send: Queryable["query"]): BulkQueryable["queryEach"] {
+  const open = new Map<object, Gathered<unknown>>();
+  const begin = <Item>(bulk: BulkStatement<Item>): Gathered<Item> => {
+    const gathered = gather(bulk);
+    open.set(bulk, gathered as Gathered<unknown>);
+    setImmediate(() => {
+      if (open.get(bulk) === gathered) open.delete(bulk);
+      send(bulk, gathered.values()).then(gathered.resolve, gathered.reject);
+    });
+    return gathered;
+  };
+  return async <Row extends object, Item>(bulk: BulkStatement<Item>, item: Item) => {
+    const rows = await new Promise<object[]>((resolve, reject) => {
+      if (!open.get(bulk)?.add(item, resolve, reject)) begin(bulk).add(item, resolve, reject);
+    });
+    return rows as Row[];
   };
 }

@@ -10,19 +10,23 @@ import { ErrorReason, ErrorReasonSchema } from "#gen/souk/errors/v1/errors_pb.ts
 import { type ServiceError, serviceError } from "#kit/errors/errors.ts";
 import type { Logger } from "#kit/telemetry/telemetry.ts";
 import { limitAnswers, sendBatch } from "./batch.ts";
+import { type BulkQueryable, gatherByTurn } from "./bulk.ts";
 import { isTransient, toServiceErrorFromDatabase } from "./database-error.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import type { Queryable, Statement } from "./statement.ts";
 import { createTransaction, type Transaction } from "./transaction.ts";
 
-export type { BulkStatement } from "./bulk.ts";
+export type { BulkQueryable, BulkStatement } from "./bulk.ts";
 export { isLockTimeout, isUniqueViolation } from "./database-error.ts";
 export type { Deferred } from "./deferred.ts";
 export { type Queryable, type Statement, statement } from "./statement.ts";
 export type { Transaction } from "./transaction.ts";
 
-/** A service's database. */
-export interface Database extends Queryable {
+/**
+ * A service's database. `queryEach` gathers by the turn of the event loop, over all that happens in the process: for reads by keys
+ * that have been checked, since what one item cannot be asked for nobody learns.
+ */
+export interface Database extends BulkQueryable {
   /**
    * Runs `work` in one transaction. Deadlocks and serialization failures are repeated, twice at most, so `work` must
    * not have effects outside `tx`.
@@ -84,8 +88,10 @@ export function createDatabase(options: DatabaseOptions): Database {
     return <T>(work: (tx: Transaction) => Promise<T>) =>
       runTransaction(() => attemptTransaction(from, of(), work));
   };
+  const query: Queryable["query"] = (what, values) => pooledQuery(pool, what, values);
   const database: Database = {
-    query: (what, values) => pooledQuery(pool, what, values),
+    query,
+    queryEach: gatherByTurn(query),
     transaction: run(pool),
     sharedTransaction: createGroupCommit(run(shared), run(pool)),
     session: () => openSession({ ...options, url: options.sessionUrl ?? options.url }),

@@ -1,21 +1,18 @@
 import type { PoolClient } from "pg";
 import { sendBatch } from "./batch.ts";
-import { type BulkStatement, type Gathered, gather } from "./bulk.ts";
+import { type BulkQueryable, type BulkStatement, type Gathered, gather } from "./bulk.ts";
 import { type Deferred, mergeDeferred } from "./deferred.ts";
-import { type Queryable, type Statement, statement } from "./statement.ts";
+import { type Statement, statement } from "./statement.ts";
 
-/** An open transaction, handed to local code only. */
-export interface Transaction extends Queryable {
+/**
+ * An open transaction, handed to local code only. `queryEach` gathers by the tick, what this work asks for and those that share
+ * the transaction; it may run before statements that were issued earlier in the tick.
+ */
+export interface Transaction extends BulkQueryable {
   /** The database it belongs to: upper layers hang what they know about a database on this. */
   readonly database: object;
   /** Whether other works share it: then its settings are not one work's to change. */
   readonly shared: boolean;
-  /**
-   * Asks something for one item of a statement that does it for many: items that are asked for in one tick, by this work or by
-   * those that share the transaction, are one statement. It may run before statements that were issued earlier in the tick.
-   * Returns the rows whose `key` is the item's.
-   */
-  queryEach<Row extends object, Item>(bulk: BulkStatement<Item>, item: Item): Promise<Row[]>;
   /**
    * Registers an INSERT to be built when the work is done. All of them travel as one statement, in the same write as COMMIT, so
    * they must not depend on one another. Return undefined for none.

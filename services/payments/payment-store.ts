@@ -1,5 +1,11 @@
 import { newId } from "#kit/ids/ids.ts";
-import { type BulkStatement, type Queryable, statement, type Transaction } from "#kit/postgres/postgres.ts";
+import {
+  type BulkQueryable,
+  type BulkStatement,
+  type Queryable,
+  statement,
+  type Transaction,
+} from "#kit/postgres/postgres.ts";
 import { processorMemoryMs } from "./card-processor.ts";
 import type { DeclineReason, Payment, PaymentRequest, PaymentStatus, ProcessorTruth } from "./payment.ts";
 
@@ -125,10 +131,12 @@ const captureStatement: BulkStatement<Capture> = {
   ],
 };
 
-const readStatement = statement(
-  "read-payment",
-  `select ${columns} from payments p where payment_id = $1 and amount_minor is not null`,
-);
+const readStatement: BulkStatement<string> = {
+  name: "read-payments",
+  text: `select p.payment_id as key, ${columns} from payments p where payment_id = any($1) and amount_minor is not null`,
+  keyOf: (paymentId) => paymentId,
+  columns: [(paymentId) => paymentId],
+};
 
 const readByKeyStatement = statement(
   "read-payment-by-key",
@@ -180,8 +188,8 @@ export async function capturePayment(
 }
 
 /** Reads a payment by its id. */
-export async function readPayment(source: Queryable, paymentId: string): Promise<Payment | undefined> {
-  return firstPayment(await source.query<PaymentRow>(readStatement, [paymentId]));
+export async function readPayment(source: BulkQueryable, paymentId: string): Promise<Payment | undefined> {
+  return firstPayment(await source.queryEach<PaymentRow, string>(readStatement, paymentId));
 }
 
 /** Reads a payment by the key of its authorization. */

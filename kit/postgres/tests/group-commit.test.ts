@@ -129,6 +129,35 @@ test("items that works ask for in one tick are one statement, and each work gets
   expect(sums).toEqual([2n, 42n, 2n]);
 });
 
+interface Asked {
+  readonly key: string;
+  readonly together: number;
+}
+
+/** Tells with how many others it was asked for. */
+const askEach: BulkStatement<string> = {
+  name: "ask-each",
+  text: `select key, cardinality($1::text[]) as together from unnest($1::text[]) as asked (key)`,
+  keyOf: (key) => key,
+  columns: [(key) => key],
+};
+
+test("outside transactions what is asked for in one turn is one statement, and each gets its own rows", async () => {
+  const ask = (key: string) => db.queryEach<Asked, string>(askEach, key);
+  const inOneTurn = await Promise.all([ask("a"), Promise.resolve().then(() => ask("b")), ask("c")]);
+  expect(inOneTurn).toEqual(["a", "b", "c"].map((key) => [{ key, together: 3 }]));
+  expect(await ask("a")).toEqual([{ key: "a", together: 1 }]);
+  const twice = await Promise.all([ask("a"), ask("a")]);
+  expect(twice.flat().map(({ key }) => key)).toEqual(["a", "a"]);
+});
+
+test("outside transactions what the server refuses is told to each who asked, and nobody after", async () => {
+  const ask = (key: string) => db.queryEach<Asked, string>(askEach, key);
+  const outcomes = await Promise.allSettled([ask("a\0"), ask("b")]);
+  expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect(await ask("b")).toEqual([{ key: "b", together: 1 }]);
+});
+
 test("two items of one key are two statements", async () => {
   const sums = await db.transaction((tx) => Promise.all([addOne(tx, "twice", 1), addOne(tx, "twice", 1)]));
   expect(sums.flat().map(({ value }) => value)).toEqual([1n, 2n]);
