@@ -11,6 +11,8 @@ import { fromMoney } from "./refund-messages.ts";
 const productTtlMs = 10_000;
 /** Tariffs change with a release of shipping. */
 const tariffTtlMs = 60_000;
+/** Of a moment's orders only the first asks Redis. */
+const copyMs = 1_000;
 
 /** Tells what things cost. */
 export interface Pricing {
@@ -34,6 +36,7 @@ export function createPricing(options: {
     shippingFee: (countryCode, level, call) =>
       cache.getOrLoad(`fee:${countryCode}:${level}`, {
         ttlMs: tariffTtlMs,
+        copyMs,
         load: async () => {
           const quote = await shipping.quoteShipping(
             { countryCode, serviceLevel: toWireLevel(level) },
@@ -63,6 +66,7 @@ async function readProducts(
   const keys = [...new Set(productIds)].map(productKey);
   const found = await cache.getManyOrLoad<PricedProduct>(keys, {
     ttlMs: productTtlMs,
+    copyMs,
     loadMany: async (missing) => {
       const { products } = await catalog.batchGetProducts(
         { productIds: missing.map(productIdOf) },

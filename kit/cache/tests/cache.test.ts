@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newUuid } from "#kit/ids/ids.ts";
 import { createLogger } from "#kit/telemetry/telemetry.ts";
@@ -69,6 +70,12 @@ async function connectedReplica(options?: { answerTimeoutMs?: number }): Promise
   const cache = replica(options);
   await untilConnected(cache);
   return cache;
+}
+
+async function flushRedis(): Promise<void> {
+  const link = new Redis(redis.url);
+  await link.flushall();
+  link.disconnect();
 }
 
 async function untilConnected(cache: Cache): Promise<void> {
@@ -210,6 +217,72 @@ describe("an invalidated value", () => {
     await expect.poll(() => state.loads).toBe(2);
     release();
     expect([await early, await late]).toEqual(["old", "new"]);
+  });
+});
+
+describe("a copy", () => {
+  const copied = { ...json, copyMs: 400 };
+  const everyValue = (state: { value: string; loads: number }) => ({
+    ...copied,
+    loadMany: async (keys: readonly string[]) => {
+      state.loads++;
+      return new Map(keys.map((key) => [key, state.value]));
+    },
+  });
+
+  it("answers for a moment what Redis has lost, and not after it", async () => {
+    const cache = await connectedReplica();
+    const { state, loading } = source("old");
+    const wish = { ...loading, copyMs: 400 };
+    await cache.getOrLoad("lamp", wish);
+    const many = everyValue(state);
+    await cache.getManyOrLoad(["cup"], many);
+    await cache.getManyOrLoad(["cup"], many);
+    expect(state.loads).toBe(2);
+    await flushRedis();
+    state.value = "new";
+    expect(await cache.getOrLoad("lamp", wish)).toBe("old");
+    expect(await cache.getManyOrLoad(["cup"], many)).toEqual(new Map([["cup", "old"]]));
+    expect(state.loads).toBe(2);
+    await expect.poll(() => cache.getOrLoad("lamp", wish), { interval: 20 }).toBe("new");
+    await expect.poll(async () => (await cache.getManyOrLoad(["cup"], many)).get("cup")).toBe("new");
+  });
+
+  it("is dropped by an invalidation in the same replica at once, in another one after its moment", async () => {
+    const [one, other] = [await connectedReplica(), await connectedReplica()];
+    const { state, loading } = source("old");
+    const wish = { ...loading, copyMs: 400 };
+    await one.getOrLoad("lamp", wish);
+    await other.getOrLoad("lamp", wish);
+    state.value = "new";
+    await one.invalidate(["lamp"]);
+    expect(await one.getOrLoad("lamp", wish)).toBe("new");
+    await expect.poll(() => other.getOrLoad("lamp", wish), { timeout: 1_500, interval: 20 }).toBe("new");
+  });
+
+  it("is not made of what was read before an invalidation", async () => {
+    const cache = await connectedReplica();
+    const { state, loading } = source("old");
+    const wish = { ...loading, copyMs: 60_000 };
+    const release = hold(state);
+    const early = cache.getOrLoad("lamp", wish);
+    await expect.poll(() => state.loads).toBe(1);
+    state.value = "new";
+    await cache.invalidate(["lamp"]);
+    release();
+    expect(await early).toBe("old");
+    expect(await cache.getOrLoad("lamp", wish)).toBe("new");
+  });
+
+  it("counts towards the time a value is answered", async () => {
+    const cache = await connectedReplica();
+    const { state, loading } = source("old");
+    const wish = { ...loading, ttlMs: 600, copyMs: 60_000 };
+    await cache.getOrLoad("lamp", wish);
+    const loadedAt = performance.now();
+    state.value = "new";
+    await expect.poll(() => cache.getOrLoad("lamp", wish), { timeout: 3_000, interval: 10 }).toBe("new");
+    expect(performance.now() - loadedAt).toBeLessThan(1_200);
   });
 });
 
