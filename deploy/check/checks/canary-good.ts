@@ -1,12 +1,12 @@
-import type { Check } from "../check.ts";
+import type { Check, Setting } from "../check.ts";
 import { underLoad } from "../cluster/caller.ts";
-import { clearCanary, goodImage, rolloutOf, startCanary } from "../cluster/canaries.ts";
+import { clearCanary, goodImage, startCanary } from "../cluster/canaries.ts";
+import type { LoadReport } from "../cluster/probe.ts";
 import { anybody, readCalls } from "../cluster/requests.ts";
-import { inWords, isFlawless } from "./rolling-restart.ts";
 
 const SERVICE = "catalog";
 const CALLS_PER_SECOND = 60;
-const ONE_WITHIN_MS = 240_000;
+const ONE_WITHIN_MS = 600_000;
 /** Of twenty. */
 const ABORTED_AT_MOST = 1;
 
@@ -29,32 +29,37 @@ export const canaryGood: Check = {
   name: "canary-good",
   async run(setting, report) {
     const aborted: string[] = [];
-    const load = {
-      calls: [readCalls[SERVICE]],
-      token: anybody,
-      ratePerSecond: CALLS_PER_SECOND,
-      timeoutMs: setting.goodCanaries * ONE_WITHIN_MS,
-    };
+    let [sent, failed] = [0, 0];
     try {
-      const seen = await underLoad("deploy/debug", load, async (load) => {
-        for (let canary = 0; canary < setting.goodCanaries; canary += 1) {
-          const { code } = await startCanary({
-            service: SERVICE,
-            image: await goodImage(setting, SERVICE),
-            policy,
-          }).ended;
-          if (code !== 0) aborted.push((await rolloutOf(SERVICE)).reason);
-        }
-        return await load.stop();
-      });
-      const wrong = aborted.length === 0 ? "" : `: ${aborted.join("; ")}`;
-      report.expect(
-        aborted.length <= ABORTED_AT_MOST && isFlawless(seen),
-        `of ${setting.goodCanaries} good canaries at most ${ABORTED_AT_MOST} is aborted, and no call fails`,
-        `${aborted.length} were aborted${wrong}; ${inWords(seen)}`,
-      );
+      for (let canary = 0; canary < setting.goodCanaries; canary += 1) {
+        const { seen, reason } = await releaseOne(setting);
+        if (reason !== undefined) aborted.push(reason);
+        sent += seen.sent;
+        failed += seen.failed;
+      }
     } finally {
       await clearCanary(setting, SERVICE);
     }
+    report.expect(
+      aborted.length <= ABORTED_AT_MOST && sent > 0 && failed === 0,
+      `of ${setting.goodCanaries} good canaries at most ${ABORTED_AT_MOST} is aborted, and no call fails`,
+      [`${aborted.length} were aborted`, ...aborted, `${sent} calls, ${failed} errors`].join("; "),
+    );
   },
 };
+
+/** Under a load of its own, since no caller's token outlasts them all. */
+async function releaseOne(setting: Setting): Promise<{ seen: LoadReport; reason: string | undefined }> {
+  const image = await goodImage(setting, SERVICE);
+  const load = {
+    calls: [readCalls[SERVICE]],
+    token: anybody,
+    ratePerSecond: CALLS_PER_SECOND,
+    timeoutMs: ONE_WITHIN_MS,
+  };
+  return await underLoad("deploy/debug", load, async (load) => {
+    const { code, said } = await startCanary({ service: SERVICE, image, policy }).ended;
+    const reason = code === 0 ? undefined : said.trim().split("\n").at(-1);
+    return { seen: await load.stop(), reason };
+  });
+}
