@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -100,6 +100,45 @@ test("every service has the same files in deploy/base/services, the gateway all 
   ];
   for (const service of SERVICE_NAMES) expect(filesOf(service)).toEqual(all);
   expect(filesOf("gateway")).toEqual(all.filter((file) => file !== "migrate-job.yaml"));
+});
+
+describe("every alert", () => {
+  interface Rules {
+    readonly spec: {
+      readonly groups: readonly {
+        readonly rules: readonly { readonly alert?: string; readonly annotations?: { runbook?: string } }[];
+      }[];
+    };
+  }
+  interface Trial {
+    readonly alert_rule_test: readonly {
+      readonly alertname: string;
+      readonly exp_alerts: readonly object[];
+    }[];
+  }
+  const { spec } = parse(read("components/observability/rules.yaml")) as Rules;
+  const alerts = spec.groups.flatMap(({ rules }) => rules).filter(({ alert }) => alert !== undefined);
+
+  test("has a page that says what to do", () => {
+    expect(alerts.length).toBeGreaterThan(15);
+    const pages = alerts.map(({ annotations }) => annotations?.runbook ?? "none");
+    expect(pages.filter((page) => !existsSync(join(deploy, "..", page)))).toEqual([]);
+    const text = readFileSync(join(deploy, "../docs/runbooks/service-fails.md"), "utf8");
+    const named = alerts.filter(({ annotations }) => annotations?.runbook?.endsWith("service-fails.md"));
+    expect(named.filter(({ alert }) => !text.includes(`\`${alert}\``))).toEqual([]);
+  });
+
+  test("is seen to fire by promtool, and all but those of a whole hour to be silent before", () => {
+    const { tests } = parse(read("components/observability/rules.test.yaml")) as { tests: readonly Trial[] };
+    const trials = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+    const seen = (fires: boolean) =>
+      trials.filter(({ exp_alerts }) => exp_alerts.length > 0 === fires).map(({ alertname }) => alertname);
+    const names = alerts.map(({ alert = "" }) => alert);
+    expect(names.filter((name) => !seen(true).includes(name))).toEqual([]);
+    // Of those two, other services in the same trial stay below.
+    const silent = [...seen(false), "ErrorBudgetBurnsFast", "ErrorBudgetBurns"];
+    expect(names.filter((name) => !silent.includes(name))).toEqual([]);
+  });
 });
 
 test("dashboards and alerts ask only for metrics that exist", () => {
