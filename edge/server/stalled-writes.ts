@@ -8,7 +8,10 @@ export interface WatchedWrite {
 
 const checkIntervalMs = 1_000;
 
-interface Pending {
+interface Watched {
+  readonly write: WatchedWrite;
+  /** Where it stands in the list. */
+  at: number;
   bytes: number;
   sinceMs: number;
 }
@@ -16,7 +19,8 @@ interface Pending {
 /** Cuts off callers who ask and then do not read: whatever waits for one of them unchanged for `timeoutMs` is destroyed. */
 export class StalledWrites {
   readonly #timeoutMs: number;
-  readonly #watched = new Map<WatchedWrite, Pending>();
+  /** No map: each version of one would keep the next alive, and all that writes hold, once it has grown old. */
+  readonly #watched: Watched[] = [];
   readonly #timer: NodeJS.Timeout;
 
   constructor(timeoutMs: number) {
@@ -26,22 +30,31 @@ export class StalledWrites {
   }
 
   watch(write: WatchedWrite): void {
-    this.#watched.set(write, { bytes: 0, sinceMs: 0 });
-    write.once("close", () => this.#watched.delete(write));
+    const watched = { write, at: this.#watched.length, bytes: 0, sinceMs: 0 };
+    this.#watched.push(watched);
+    write.once("close", () => this.#forget(watched));
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
+  #forget({ at }: Watched): void {
+    const last = this.#watched.pop() as Watched;
+    if (last.at === at) return;
+    last.at = at;
+    this.#watched[at] = last;
+  }
+
   #check(): void {
     const nowMs = performance.now();
-    for (const [write, pending] of this.#watched) {
-      const bytes = write.writableLength;
-      if (bytes === 0 || bytes !== pending.bytes) {
-        pending.bytes = bytes;
-        pending.sinceMs = nowMs;
-      } else if (nowMs - pending.sinceMs >= this.#timeoutMs) write.destroy();
+    // A copy: who is destroyed may leave at once.
+    for (const watched of [...this.#watched]) {
+      const bytes = watched.write.writableLength;
+      if (bytes === 0 || bytes !== watched.bytes) {
+        watched.bytes = bytes;
+        watched.sinceMs = nowMs;
+      } else if (nowMs - watched.sinceMs >= this.#timeoutMs) watched.write.destroy();
     }
   }
 }

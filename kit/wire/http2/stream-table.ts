@@ -9,6 +9,7 @@ import {
   writeHead,
 } from "./frames.ts";
 import { HpackEncoder } from "./hpack-encoder.ts";
+import { OpenStreams } from "./open-streams.ts";
 import type { Output } from "./output.ts";
 import { defaultWindowBytes, type PeerSettings } from "./settings.ts";
 import { ClientStream, type StreamCarrier, type StreamListener, type StreamReset } from "./stream.ts";
@@ -28,7 +29,7 @@ export class StreamTable implements StreamCarrier {
   readonly #base: readonly string[];
   readonly #onClosed: () => void;
   readonly #encoder = new HpackEncoder();
-  readonly #streams = new Map<number, ClientStream>();
+  readonly #streams = new OpenStreams();
   /** Requests that have not been sent: the peer allows no more streams, or does not read. */
   readonly #queue = new Map<ClientStream, readonly string[]>();
   /** Streams with data that the connection did not take. */
@@ -103,7 +104,7 @@ export class StreamTable implements StreamCarrier {
 
   closed(stream: ClientStream): void {
     this.#waiting.delete(stream);
-    if (!this.#queue.delete(stream)) this.#streams.delete(stream.id);
+    if (!this.#queue.delete(stream)) this.#streams.delete(stream);
     this.#onClosed();
     if (this.#queue.size > 0) this.#beginQueued();
   }
@@ -113,7 +114,7 @@ export class StreamTable implements StreamCarrier {
     this.#settings = settings;
     this.#encoder.limit(settings.headerTableBytes);
     if (windowGrowth !== 0)
-      for (const stream of [...this.#streams.values()]) {
+      for (const stream of this.#streams.all()) {
         if (!stream.sendWindow.grow(windowGrowth))
           throw connectionFault("flowControl", "a window of more than 31 bits");
         stream.pump();
@@ -154,7 +155,7 @@ export class StreamTable implements StreamCarrier {
 
   /** Ends streams after one, or all. */
   loseAfter(streamId: number, reset: StreamReset): void {
-    for (const stream of [...this.#streams.values()]) if (stream.id > streamId) stream.lose(reset);
+    for (const stream of this.#streams.all()) if (stream.id > streamId) stream.lose(reset);
   }
 
   #hasRoom(): boolean {
@@ -175,7 +176,7 @@ export class StreamTable implements StreamCarrier {
     stream.id = this.#nextId;
     this.#nextId += 2;
     stream.sendWindow.bytes = this.#settings?.initialWindowBytes ?? defaultWindowBytes;
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     const { output } = this;
     output.reserve(headBytes + HpackEncoder.mostBytes(this.#base) + HpackEncoder.mostBytes(fields));
     const { at } = output;
