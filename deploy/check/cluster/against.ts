@@ -9,15 +9,25 @@ import { SHOP, STORES } from "./namespaces.ts";
 /** The ports of the debug pod's loopback on which the gateway and the issuer are found. */
 const RELAYED = { gateway: 18_080, issuer: 18_102 };
 
-/** Runs in the debug pod: whoever comes through its door goes on through the mesh, past any one pod that dies. */
+/**
+ * Runs in the debug pod: whoever comes through its door goes on through the mesh, past any one pod that dies. The sidecar leads
+ * requests by the host they name, and one that names this machine's loopback would leave the mesh.
+ */
 const RELAY = `
-const { connect, createServer } = require("node:net");
-for (const [port, to] of [[${RELAYED.gateway}, 8080, "gateway"], [${RELAYED.issuer}, 8102, "issuer"]].map(([port, to, host]) => [port, { port: to, host }]))
-  createServer((from) => {
-    const onward = connect(to);
-    from.on("error", () => onward.destroy()).pipe(onward);
-    onward.on("error", () => from.destroy()).pipe(from);
-  }).listen(port, "127.0.0.1");
+const { createServer, request } = require("node:http");
+const doors = [[${RELAYED.gateway}, "gateway", 8080], [${RELAYED.issuer}, "issuer", 8102]];
+for (const [door, host, port] of doors)
+  createServer((asked, answer) => {
+    const { method, url: path, headers } = asked;
+    const to = { host, port, method, path, headers: { ...headers, host: host + ":" + port }, agent: false };
+    const onward = request(to, (answered) => {
+      answer.writeHead(answered.statusCode, answered.headers);
+      answered.on("error", () => answer.destroy()).pipe(answer);
+    });
+    onward.on("error", () => answer.destroy());
+    answer.on("close", () => onward.destroy());
+    asked.pipe(onward);
+  }).listen(door, "127.0.0.1");
 process.stdin.resume().on("end", () => process.exit());
 `;
 
