@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import pg from "pg";
-import { serialize } from "pg-protocol";
+import { MessageWriter } from "./messages.ts";
 import type { Statement } from "./statement.ts";
 
 /** A statement with its values. */
@@ -37,6 +37,8 @@ interface Prepared {
 }
 
 const preparedOn = new WeakMap<object, Map<string, Prepared>>();
+/** One for the process: a batch is written in one go. */
+const writer = new MessageWriter();
 
 /** pg calls these methods as the server's messages arrive. */
 class Batch implements pg.Submittable {
@@ -67,27 +69,30 @@ class Batch implements pg.Submittable {
     this.#known = preparedOn.get(stream) ?? new Map();
     preparedOn.set(stream, this.#known);
     try {
-      const messages = this.#requests.flatMap((request) => this.#toMessages(request));
-      stream.write(Buffer.concat([...messages, serialize.sync()]));
+      for (const request of this.#requests) this.#write(request);
+      writer.sync();
+      stream.write(writer.take());
       if (this.#timeoutMs) this.#timer = setTimeout(giveUp, this.#timeoutMs, stream).unref();
       return null;
     } catch (error) {
+      writer.clear();
       // pg hands it on to handleError.
       return error;
     }
   }
 
-  #toMessages({ statement: { name, text }, values }: Request): Buffer[] {
-    const known = this.#known.get(name);
+  #write({ statement, values }: Request) {
+    const known = this.#known.get(statement.name);
     const prepared = known ?? { columns: undefined };
     this.#prepared.push(prepared);
-    const bind = { statement: name, values: values as unknown[], valueMapper: prepareValue };
-    const messages = [serialize.bind(bind), serialize.execute()];
-    if (!prepared.columns) messages.splice(1, 0, serialize.describe({ type: "P" }));
-    if (known) return messages;
-    this.#known.set(name, prepared);
-    // After an error it may be open whether the server has it; closing what is not there is no error.
-    return [serialize.close({ type: "S", name }), serialize.parse({ name, text }), ...messages];
+    if (!known) {
+      this.#known.set(statement.name, prepared);
+      // After an error it may be open whether the server has it.
+      writer.prepare(statement);
+    }
+    writer.bind(statement, values);
+    if (!prepared.columns) writer.describe();
+    writer.execute();
   }
 
   handleRowDescription({ fields }: { fields: readonly pg.FieldDef[] }) {
@@ -133,9 +138,6 @@ class Batch implements pg.Submittable {
 
 const giveUp = (stream: Socket) =>
   stream.destroy(new Error("Connection terminated: it did not answer in time"));
-
-/** Exported by pg, though not by its types. */
-const { prepareValue } = (pg as unknown as { utils: { prepareValue: (value: unknown) => unknown } }).utils;
 
 const int8 = 20;
 
