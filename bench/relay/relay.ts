@@ -96,7 +96,7 @@ async function measure(bench: Bench, { events, runs, flags }: Plan): Promise<str
     `| ratio | ${ratio.toFixed(2)} |`,
     "",
     `From COMMIT's answer to the arrival at a subscriber, at ${eventsPerSecond} events a second, one per transaction`,
-    `(${latency.events} events; the relay lingers 15 ms so that one read serves many commits):`,
+    `(${latency.events} events; the relay lingers 25 ms so that one read serves many commits):`,
     "",
     "| | milliseconds |",
     "| --- | --- |",

@@ -10,7 +10,7 @@ export interface Alarm {
 }
 
 /** After being woken the relay waits this long, so that one read serves the commits of many callers. */
-const lingerMs = 15;
+const lingerMs = 25;
 /** Safety net for a wake-up that was lost with its process. */
 export const pollMs = 500;
 

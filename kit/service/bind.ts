@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   create,
   type DescMessage,
@@ -117,7 +117,7 @@ function toRemembered({ method, request, call }: Run): RememberedCommand {
     principal: call.principal?.subject ?? "",
     method,
     key: call.idempotencyKey ?? "",
-    fingerprint: createHash("sha256").update(toBinary(method.input, request)).digest(),
+    fingerprint: hash("sha256", toBinary(method.input, request), "buffer"),
     deadline: call.deadline,
   };
 }
