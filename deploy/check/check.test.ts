@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Check, createReport, runChecks } from "./check.ts";
 import { isAnswered } from "./checks/declared-calls.ts";
+import { verdictIn } from "./checks/pods-die.ts";
 import { isFlawless } from "./checks/rolling-restart.ts";
 import { isEven } from "./checks/spread.ts";
 import { workloadOf } from "./checks/usage.ts";
@@ -15,6 +16,7 @@ const setting = {
   grpcurlImage: "fullstorydev/grpcurl:v1.9.3",
   chaosMinutes: 5,
   goodCanaries: 3,
+  usageRate: 20,
 };
 
 test("a check that breaks is a failure, and the next one is tried all the same", async () => {
@@ -68,6 +70,8 @@ describe("the command line", () => {
     expect(() => readFlags(["--only", "evictions"], names)).toThrow(/no check evictions; there are comes-up/);
     expect(() => readFlags(["--tag", "a b"], names)).toThrow(/--tag/);
     expect(() => readFlags(["--chaos-minutes", "many"], names)).toThrow(/--chaos-minutes/);
+    expect(() => readFlags(["--usage-rate", "0"], names)).toThrow(/--usage-rate/);
+    expect(() => readFlags(["--good-canaries", "1.5"], names)).toThrow(/--good-canaries/);
     expect(() => readFlags(["--good-canaries", "2.5"], names)).toThrow(/--good-canaries/);
   });
 });
@@ -122,4 +126,21 @@ test("a good release is the same image under another name: its digest where it w
   const digest = `@sha256:${"a".repeat(64)}`;
   const repository = "registry.example.com:5000/souk/catalog";
   expect(otherName(`${repository}:v1.2.0`, repository + digest)).toBe(repository + digest);
+});
+
+test("of the consistency harness' report a line keeps the verdict, what it rests on, and what broke", () => {
+  const report = [
+    "**Broken: stock-adds-up.**",
+    "- Command: `npm run chaos`",
+    "| orders accepted | 500 | 812 |",
+    "## Invariants",
+    "`stock-adds-up` broke 1 times:",
+    "- LAMP-1 has 4 pieces and 5 were left",
+    "## Orders",
+    "| requests without an answer, asked again | 37 |",
+  ].join("\n");
+  expect(verdictIn(report)).toBe(
+    "Broken: stock-adds-up. 812 orders were accepted (500 asked for), 37 requests asked again; LAMP-1 has 4 pieces and 5 were left",
+  );
+  expect(verdictIn("connect ECONNREFUSED\n")).toBe("connect ECONNREFUSED");
 });

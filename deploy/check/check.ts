@@ -17,6 +17,8 @@ export interface Setting {
   readonly registry: string;
   /** grpcurl's image, which the nodes have or can pull. */
   readonly grpcurlImage: string;
+  /** How many calls a second are made while it is counted what pods use; one of four is an order. */
+  readonly usageRate: number;
   /** How long the longest check, that of the pods that die, puts load on the shop. */
   readonly chaosMinutes: number;
   /** How many good canaries are released one after the other, to see how many of them are aborted. */

@@ -19,8 +19,8 @@ const ORDERS_PER_SECOND = 3;
 /** The harness asks its invariants of every order; of their number only what a node of two cores does beside the mesh. */
 const SPEED = 0.2;
 const AROUND_MS = 240_000;
-/** What of the harness' report is worth a line. */
-const LAST_WORDS = 500;
+/** What is shown of a harness that came to no report. */
+const LAST_WORDS = 2_000;
 
 /** One pod, or all of a workload, gone at once. */
 interface Death {
@@ -80,15 +80,22 @@ async function buy(file: string, folder: string, minutes: number) {
     textOf(child.stdout),
     new Promise<number | null>((resolve) => child.once("close", resolve).once("error", () => resolve(null))),
   ]);
-  return { code, text: code === 0 ? verdictIn(text) : text.slice(-LAST_WORDS * 4) };
+  return { code, text: verdictIn(text) };
 }
 
-/** The sentence of the report that says how it went. */
-const verdictIn = (text: string) =>
-  text
-    .split("\n")
-    .find((line) => /held|orders/i.test(line))
-    ?.slice(0, LAST_WORDS) ?? "every invariant held";
+/** How it went by the report, and what it asked and reached; of a run that never came to one, its last words. */
+export function verdictIn(text: string): string {
+  const verdict = /^\*\*(.+)\*\*$/m.exec(text)?.[1];
+  if (verdict === undefined) return text.trim().slice(-LAST_WORDS);
+  const accepted = /^\| orders accepted \| (\d+) \| (\d+) \|$/m.exec(text);
+  const again = /^\| requests without an answer, asked again \| (\d+) \|$/m.exec(text)?.[1] ?? "0";
+  const invariants = text.slice(text.indexOf("## Invariants"), text.indexOf("## Orders"));
+  const broken = invariants.split("\n").filter((line) => line.startsWith("- "));
+  return [
+    `${verdict} ${accepted?.[2]} orders were accepted (${accepted?.[1]} asked for), ${again} requests asked again`,
+    ...broken.map((line) => line.slice(2)),
+  ].join("; ");
+}
 
 /** Kills pods one after the other, evenly over the time; resolves to what died. */
 async function killPods(durationMs: number): Promise<string[]> {

@@ -10,7 +10,6 @@ import { inWords } from "./rolling-restart.ts";
 
 const LOAD_MS = 60_000;
 const SAMPLE_EVERY_MS = 10_000;
-const CALLS_PER_SECOND = 20;
 /** V8 collects hard near its own bound, which is at 70 % of the limit for old objects alone. */
 const MOST_OF_LIMIT = 0.85;
 
@@ -25,11 +24,11 @@ interface Use {
 /** Under orders and reads, what each pod takes, and that none comes near the memory at which it would be killed. */
 export const usage: Check = {
   name: "usage",
-  async run(_, report) {
+  async run({ usageRate }, report) {
     const order = orderCall(await pickProduct());
     const calls = [order, readCalls.gateway, readCalls.catalog, readCalls.orders];
     const load = startLoad("deploy/debug", {
-      ...{ calls, token: anybody, ratePerSecond: CALLS_PER_SECOND, timeoutMs: 3 * LOAD_MS },
+      ...{ calls, token: anybody, ratePerSecond: usageRate, timeoutMs: 3 * LOAD_MS },
     });
     const peaks = new Map<string, Use>();
     for (let passedMs = 0; passedMs < LOAD_MS; passedMs += SAMPLE_EVERY_MS) {
@@ -37,10 +36,10 @@ export const usage: Check = {
       for (const use of await readUse()) peaks.set(keyOf(use), higher(use, peaks.get(keyOf(use))));
     }
     const seen = await load.stop();
-    const orders = Math.round(CALLS_PER_SECOND / calls.length);
+    const orders = Math.round(usageRate / calls.length);
     report.expect(
       seen.failed === 0,
-      `${orders} orders and ${CALLS_PER_SECOND - orders} reads a second are answered`,
+      `${orders} orders and ${usageRate - orders} reads a second are answered`,
       inWords(seen),
     );
     const limits = await readLimits();
