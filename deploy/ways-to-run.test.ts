@@ -66,6 +66,21 @@ describe("Tilt", () => {
     expect(rows.sort()).toEqual(services);
   });
 
+  test("gives the build of an image each folder that is put into it", () => {
+    const beside = /BESIDE\b.*? = \{(.*?)\};/s.exec(read("tools/image/pick.ts"))?.[1] ?? "";
+    const rows = Array.from(beside.matchAll(/(\w+): \[(.*?)\]/g), ([, image = "", list = ""]) => ({
+      image,
+      folders: Array.from(list.matchAll(/"(.+?)"/g), ([, folder = ""]) => folder),
+    }));
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { image, folders } of rows) {
+      const [, given = ""] = new RegExp(`^image\\('${image}', (.*)\\)$`, "m").exec(tiltfile) ?? [];
+      expect(given.split(", "), image).toEqual(
+        expect.arrayContaining(folders.map((folder) => `'${folder}'`)),
+      );
+    }
+  });
+
   test("lets a service wait for those that it calls", async () => {
     const { readCallGraph } = await import("../tools/policies/call-graph.ts");
     const edges = await readCallGraph();

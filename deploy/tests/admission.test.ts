@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "#kit/testing/testing.ts";
 import { type ApiServer, connectAsPerson } from "../canary/api-server.ts";
-import { type Rendered, renderCombination, renderer } from "./render.ts";
+import { type Rendered, render, renderCombination, renderer } from "./render.ts";
 
 // What components/admission refuses, said by an API server: any will do, also one without nodes (npm run check:manifests).
 const chosen = renderer && process.env.SOUK_API_SERVER;
@@ -165,6 +165,29 @@ const emptied = { "pod-security.kubernetes.io/enforce": null, "istio-injection":
 against("an API server with the component admission", () => {
   beforeEach(async () => expect(await refusalOf(...pod())).toBeUndefined());
 
+  test("takes every pod of production, once its image has a digest", async () => {
+    const rendered = await render("deploy/overlays/production");
+    const workloads = rendered.filter(
+      ({ kind, metadata }) =>
+        ["Deployment", "StatefulSet", "Job"].includes(kind) && metadata.namespace === "souk",
+    );
+    expect(workloads.length).toBeGreaterThan(12);
+    const refusals: string[] = [];
+    for (const { metadata, spec } of workloads) {
+      const { priorityClassName: _elsewhere, ...own } = spec.template.spec;
+      const containers = own.containers.map((one: { image: string }) => ({
+        ...one,
+        image: one.image.replace(/:[^:/]+$/, digest.slice(digest.indexOf("@"))),
+      }));
+      const [path, body] = pod();
+      const asked = { ...own, containers, serviceAccountName: "orders" };
+      const labelled = { ...spec.template.metadata, name: metadata.name };
+      const refusal = await refusalOf(path, { ...body, metadata: labelled, spec: asked });
+      if (refusal !== undefined) refusals.push(`${metadata.name}: ${refusal}`);
+    }
+    expect(refusals).toEqual([]);
+  });
+
   test("refuses images that are named by a tag, in whatever kind of container", async () => {
     const why = "Images are named by their digest.";
     expect(await refusalOf(...taggedPod())).toContain(why);
@@ -208,8 +231,8 @@ against("an API server with the component admission", () => {
     expect(await refusalOf(...pod({ serviceAccountName: "default" }))).toMatch(/service account/);
   });
 
-  test("refuses pods that leave the mesh, but for the Jobs that prepare stores", async () => {
-    const why = "Only Jobs that prepare stores run without a sidecar.";
+  test("refuses pods that leave the mesh, but for those that nobody calls", async () => {
+    const why = "Only what nobody calls runs without a sidecar.";
     expect(await refusalOf(...nakedPod())).toContain(why);
     const annotations = { "sidecar.istio.io/inject": "false" };
     expect(await refusalOf(...pod({}, { annotations }))).toContain(why);
