@@ -1,4 +1,5 @@
-import { statement } from "#kit/postgres/postgres.ts";
+import { type BulkStatement, statement } from "#kit/postgres/postgres.ts";
+import { reservationLifetimeMs, type StockLine } from "./reservation.ts";
 
 // In all of these, `for update` in SKU order comes before the update: an update by itself locks in whatever order the plan
 // has, and two orders over the same SKUs would wait for each other. After a wait it also sees the newest row, so the
@@ -39,6 +40,67 @@ export const insertReservation = statement(
    select null as short_sku, made.expires_at, taken.* from taken, made
    union all select sku, null, null, null, null, null, null from short`,
 );
+
+/** What an order wants set aside; merged lines in their order. */
+export interface WantedReservation {
+  readonly orderId: string;
+  readonly reservationId: string;
+  readonly lines: readonly StockLine[];
+}
+
+/**
+ * The orders that are at hand, where there are enough pieces for all of them together; else none, without a row, and each is to be
+ * decided by itself. An order that has a reservation, or whose release came first, has no row either. What a SKU went through is
+ * told once, beside one of its orders.
+ */
+export const reserveTogether: BulkStatement<WantedReservation> = {
+  name: "inventory-reserve-together",
+  text: `with clock as materialized (select souk_now() as time),
+   asked as (
+     select item.order_id, item.reservation_id, string_to_array(item.skus, ' ') as skus,
+       string_to_array(item.quantities, ' ')::integer[] as quantities
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as item (order_id, reservation_id, skus, quantities)
+   ),
+   wanted as (
+     select line.sku, sum(line.quantity) as quantity
+     from asked cross join unnest(asked.skus, asked.quantities) as line (sku, quantity) group by line.sku
+   ),
+   locked as materialized (
+     select stock.sku, stock.on_hand - stock.reserved >= wanted.quantity as enough
+     from wanted join stock using (sku) order by stock.sku for update of stock
+   ),
+   short as materialized (
+     select from wanted left join locked using (sku) where locked.enough is not true limit 1
+   ),
+   made as (
+     insert into reservations (order_id, reservation_id, status, skus, quantities, expires_at, created_at, updated_at)
+     select asked.order_id, asked.reservation_id, 'held', asked.skus, asked.quantities,
+       clock.time + interval '${reservationLifetimeMs} milliseconds', clock.time, clock.time
+     from asked, clock where not exists (select from short)
+     on conflict (order_id) do nothing
+     returning order_id, skus, quantities, expires_at
+   ),
+   held as (
+     select line.sku, sum(line.quantity)::integer as quantity, min(made.order_id) as order_id
+     from made cross join unnest(made.skus, made.quantities) as line (sku, quantity) group by line.sku
+   ),
+   taken as (
+     update stock set reserved = least(stock.reserved + held.quantity, stock.on_hand), version = version + 1,
+       updated_at = clock.time
+     from held, clock where stock.sku = held.sku
+     returning held.order_id, stock.sku, stock.on_hand - stock.reserved as available, -held.quantity as delta,
+       stock.low_threshold, stock.version
+   )
+   select made.order_id as key, made.expires_at, taken.sku, taken.available, taken.delta, taken.low_threshold, taken.version
+   from made left join taken using (order_id)`,
+  keyOf: ({ orderId }) => orderId,
+  columns: [
+    ({ orderId }) => orderId,
+    ({ reservationId }) => reservationId,
+    ({ lines }) => lines.map(({ sku }) => sku).join(" "),
+    ({ lines }) => lines.map(({ quantity }) => quantity).join(" "),
+  ],
+};
 
 /** The planted bug `cached-stock`: decides by what stock says without locking it, and sets nothing aside. */
 export const insertUnheldReservation = statement(

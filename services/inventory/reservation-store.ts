@@ -1,6 +1,6 @@
 import { planted } from "#kit/failpoints/planted.ts";
 import { newId } from "#kit/ids/ids.ts";
-import type { Queryable, Transaction } from "#kit/postgres/postgres.ts";
+import type { Queryable, Statement, Transaction } from "#kit/postgres/postgres.ts";
 import {
   orderAlreadyReserved,
   type Reservation,
@@ -24,7 +24,9 @@ import {
   insertReservation,
   insertUnheldReservation,
   releaseReservation,
+  reserveTogether,
   selectReservations,
+  type WantedReservation,
 } from "./reservation-statements.ts";
 import type { AvailabilityChange } from "./stock.ts";
 
@@ -41,23 +43,30 @@ export type Reserved =
   | { readonly shortSku: string };
 
 /**
- * Sets all lines aside or, where one is short, none; `lines` are merged lines in their order.
+ * Sets all lines aside or, where one is short, none.
  * @throws ServiceError ORDER_ALREADY_RESERVED, COMMAND_CANCELLED where the release came first.
  */
-export async function reserve(
-  tx: Transaction,
-  wanted: { orderId: string; reservationId: string; lines: readonly StockLine[] },
-): Promise<Reserved> {
+export async function reserve(tx: Transaction, wanted: WantedReservation): Promise<Reserved> {
+  const cached = planted("cached-stock");
+  const rows = cached ? [] : await tx.queryEach<MadeRow, WantedReservation>(reserveTogether, wanted);
+  const [made] = rows;
+  if (made) return toReserved(wanted, made, rows);
+  return await reserveAlone(tx, wanted, cached ? insertUnheldReservation : insertReservation);
+}
+
+async function reserveAlone(tx: Transaction, wanted: WantedReservation, insert: Statement) {
   const { orderId, reservationId, lines } = wanted;
   const skus = lines.map((line) => line.sku);
   const quantities = lines.map((line) => line.quantity);
-  const insert = planted("cached-stock") ? insertUnheldReservation : insertReservation;
   const values = [orderId, reservationId, skus, quantities, reservationLifetimeMs];
   const rows = await tx.query<InsertedRow>(insert, values);
   const [first] = rows;
   if (!first) throw await whyBarred(tx, orderId);
-  if (first.short_sku !== null) return { shortSku: first.short_sku };
-  const reservation: Reservation = { ...wanted, status: "held", expiresAt: first.expires_at, version: 1n };
+  return first.short_sku === null ? toReserved(wanted, first, rows) : { shortSku: first.short_sku };
+}
+
+function toReserved(wanted: WantedReservation, made: MadeRow, rows: readonly ChangeRow[]): Reserved {
+  const reservation: Reservation = { ...wanted, status: "held", expiresAt: made.expires_at, version: 1n };
   return { reservation, changes: toChanges(rows) };
 }
 
@@ -149,9 +158,12 @@ export async function expire(
   return { reservations, changes: toChanges(rows) };
 }
 
-interface InsertedRow extends ChangeRow {
-  readonly short_sku: string | null;
+interface MadeRow extends ChangeRow {
   readonly expires_at: Date;
+}
+
+interface InsertedRow extends MadeRow {
+  readonly short_sku: string | null;
 }
 
 interface RecordRow extends ReservationRow {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InventoryService, ReservationStatus } from "#gen/souk/inventory/v1/inventory_pb.ts";
 import { newId } from "#kit/ids/ids.ts";
 import { statement } from "#kit/postgres/postgres.ts";
-import { release, reserve } from "../reservation-store.ts";
+import { readReservations, release, releaseAhead, reserve } from "../reservation-store.ts";
 import { fromLines, insist, openShop, type Shop } from "./shop.ts";
 import { someoneWaits, whileStockIsLocked } from "./stock-lock.ts";
 
@@ -89,6 +89,39 @@ test("an order that finds too few pieces keeps its place in a transaction with o
   );
   expect(row?.made).toBe(30);
   expect(row?.transactions).toBeLessThan(25);
+});
+
+test("orders that arrive together are one statement where there is enough for all, and each has its own lines", async () => {
+  await shop.receive({ "MANY-1": 100, "MANY-2": 100 });
+  const { db } = shop.service;
+  const before = await shop.stockOf("MANY-1");
+  const wanted = Array.from({ length: 5 }, (_, n) => ({
+    orderId: newId("order"),
+    reservationId: newId("reservation"),
+    lines: [{ sku: "MANY-1", quantity: n + 1 }, ...(n === 2 ? [{ sku: "MANY-2", quantity: 7 }] : [])],
+  }));
+  const late = wanted[4]?.orderId ?? "";
+  await db.transaction((tx) => releaseAhead(tx, late));
+  const made = await db.transaction((tx) =>
+    Promise.all(wanted.map((one) => reserve(tx, one).catch((error: Error) => error))),
+  );
+  const changes = made.flatMap((one) => ("changes" in one ? one.changes : []));
+  expect(
+    changes.map(({ sku, availableDelta, available }) => [sku, availableDelta, available]).sort(),
+  ).toEqual([
+    ["MANY-1", -10, 90],
+    ["MANY-2", -7, 93],
+  ]);
+  expect(made[4]).toEqual(reason("COMMAND_CANCELLED"));
+  const kept = await readReservations(
+    db,
+    wanted.map(({ orderId }) => orderId),
+  );
+  expect(new Map(kept.map(({ orderId, lines }) => [orderId, lines]))).toEqual(
+    new Map(wanted.slice(0, 4).map(({ orderId, lines }) => [orderId, lines])),
+  );
+  expect(before.reserved).toBe(0);
+  expect(await shop.stockOf("MANY-1")).toEqual({ onHand: 100, reserved: 10, available: 90 });
 });
 
 test("200 buyers at once for 50 pieces: 50 get one, 150 do not, and nothing is oversold", async () => {
