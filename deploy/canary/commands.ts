@@ -6,6 +6,7 @@ import { type Cluster, find, GRPC_ROUTES, HTTP_ROUTES } from "./cluster.ts";
 import { hasEnded, type Rollout } from "./course.ts";
 import { keep } from "./keeper.ts";
 import { readPolicy } from "./policy-file.ts";
+import { createPrometheusScrape } from "./prometheus.ts";
 import { findHolder, findRollout, type Holder, isSilent, listRollouts } from "./record.ts";
 import { weightOf } from "./route.ts";
 import { abortByHand, type Place, promoteNow, start } from "./runs.ts";
@@ -24,14 +25,21 @@ export interface Shown {
   readonly entry: JsonObject;
 }
 
+/** A canary, as it is asked for. */
+export interface AskedCanary extends Asked {
+  readonly image: string;
+  readonly policy: string;
+  /** The address of a Prometheus that is asked for pods' metrics; the pods are where unset. */
+  readonly prometheus: string | undefined;
+}
+
 /** Begins or goes on, and drives to the end. */
-export const startCanary = ({
-  image,
-  policy: policyName,
-  ...asked
-}: Asked & { image: string; policy: string }) => {
+export const startCanary = ({ image, policy: policyName, prometheus, ...asked }: AskedCanary) => {
   const policy = readPolicy(policyName);
-  return inCluster(asked, (place) => start(place, { service: asked.service, image, policyName, policy }));
+  const source = prometheus === undefined ? {} : { scrape: createPrometheusScrape(prometheus) };
+  return inCluster(asked, (place) =>
+    start({ ...place, ...source }, { service: asked.service, image, policyName, policy }),
+  );
 };
 
 /** Promotes at once, and drives to the end. */

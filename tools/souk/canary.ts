@@ -33,13 +33,22 @@ const start: ClusterCommand = {
       value: "NAME",
       help: "default, blue-green, quick (deploy/canary/policies), or a file",
     },
+    prometheus: {
+      type: "string",
+      value: "URL",
+      help: "a Prometheus to ask for the pods' metrics; the pods themselves where unset",
+    },
     ...flags,
   },
   summary:
     "Begins a canary, or goes on with one that nobody drives, and stays until it is promoted or aborted.",
   prepareInCluster(input) {
     const place = readPlace(input);
-    const asked = { image: required(input, "image"), policy: optional(input, "policy") ?? "default" };
+    const asked = {
+      image: required(input, "image"),
+      policy: optional(input, "policy") ?? "default",
+      prometheus: readUrl(optional(input, "prometheus")),
+    };
     return async () => (await commands()).startCanary({ ...place, ...asked }).then(toReport);
   },
 };
@@ -118,6 +127,11 @@ function readPlace(input: Input): { service: string; namespace: string } {
 function checkName(service: string): string {
   if (/^[a-z][a-z-]{0,40}$/.test(service)) return service;
   throw new WrongUse(`a service is named in small letters, not "${service}"`);
+}
+
+function readUrl(text: string | undefined): string | undefined {
+  if (text === undefined || /^https?:\/\/./.test(URL.parse(text)?.href ?? "")) return text;
+  throw new WrongUse(`--prometheus is an address that begins with http, not "${text}"`);
 }
 
 interface Ended {

@@ -30,7 +30,7 @@ const policy: Partial<Policy> = {
   windowS: 8,
   minCalls: 20,
   longestWindowS: 60,
-  settleS: 3,
+  settleS: 10,
   readyS: 120,
 };
 const half: Policy["steps"] = [{ weight: 50, forS: 30 }];

@@ -34,7 +34,7 @@ const AFTER_MS = 8_000;
 
 /** What the tool judges by meanwhile: calls of another method, so that those that are counted begin and end when they are told to. */
 const beside = grpcCall(SERVICE, CatalogService.method.listCategories, {});
-const policy = { windowS: 10, warmupS: 3, minCalls: 10, longestWindowS: 60, settleS: 5 };
+const policy = { windowS: 10, warmupS: 3, minCalls: 10, longestWindowS: 60, settleS: 10 };
 
 /** A canary has the share of the calls that its route says, and at the end all of them. */
 export const canaryShares: Check = {
