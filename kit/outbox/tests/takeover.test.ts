@@ -15,10 +15,11 @@ beforeAll(async () => {
   parts = await openParts();
 });
 // Those that a test left alive serve the next one too: a process takes longer to start than most tests take.
-beforeEach(async () => {
+beforeEach(startMissing);
+async function startMissing() {
   const missing = ["relay-a", "relay-b"].filter((name) => children.every((child) => child.name !== name));
   children.push(...(await Promise.all(missing.map((name) => startRelayChild(parts, name)))));
-});
+}
 afterAll(async () => {
   for (const child of children) await child.signal("SIGKILL");
   await parts.close();
@@ -32,39 +33,49 @@ const published = async () =>
   (await parts.published()).map(({ data }) => fromBinary(StockLowSchema, data).sku);
 const holder = () => eventually(() => holderOf(parts, children), 20_000);
 
-/** Milliseconds from the signal until another process has published an event. */
-async function takeoverAfter(signal: NodeJS.Signals) {
-  await tell(`BEFORE-${signal}`);
-  await eventually(async () => expect(await published()).toContain(`BEFORE-${signal}`));
+let takeovers = 0;
+
+/** Milliseconds from the signal until another process has published an event. The former holder, if it was stopped, goes on again. */
+async function takeoverAfter(signal: "SIGKILL" | "SIGSTOP") {
+  await startMissing();
+  takeovers += 1;
+  const take = `${signal}-${takeovers}`;
+  await tell(`BEFORE-${take}`);
+  await eventually(async () => expect(await published()).toContain(`BEFORE-${take}`));
   const former = await holder();
   const signalledAt = performance.now();
   await former.signal(signal);
   if (signal === "SIGKILL") children = children.filter((child) => child !== former);
-  await tell(`AFTER-${signal}`);
-  await eventually(async () => expect(await published()).toContain(`AFTER-${signal}`), 20_000);
+  await tell(`AFTER-${take}`);
+  await eventually(async () => expect(await published()).toContain(`AFTER-${take}`), 20_000);
   const tookMs = performance.now() - signalledAt;
   expect((await holder()).name).not.toBe(former.name);
-  return { former, tookMs };
+  if (signal === "SIGSTOP") await former.signal("SIGCONT");
+  await tell(`CONTINUED-${take}`);
+  await eventually(async () => expect(await published()).toContain(`CONTINUED-${take}`));
+  expect((await holder()).name).not.toBe(former.name);
+  return tookMs;
 }
 
-/** What a busy machine may add to what the relay's own numbers come to. */
-const busyMs = 10_000;
+const tries = 5;
 
-describe("the active relay's process", () => {
+/** A busy machine may make any takeover slower, and none quicker: of a few one has to be in time. */
+async function quickestTakeover(signal: "SIGKILL" | "SIGSTOP", withinMs: number) {
+  let quickestMs = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < tries && quickestMs > withinMs; attempt += 1)
+    quickestMs = Math.min(quickestMs, await takeoverAfter(signal));
+  return quickestMs;
+}
+
+describe("the active relay's process", { timeout: 120_000 }, () => {
   test("killed: another one publishes within two seconds", async () => {
     expect(lockRetryMs).toBeLessThan(2_000);
-    const { tookMs } = await takeoverAfter("SIGKILL");
-    expect(tookMs).toBeLessThan(lockRetryMs + busyMs);
+    expect(await quickestTakeover("SIGKILL", 2_000)).toBeLessThanOrEqual(2_000);
   });
 
   test("stopped: the server ends its session, another one publishes within five seconds", async () => {
     expect(silentHolderMs + lockRetryMs).toBeLessThan(5_000);
-    const { former, tookMs } = await takeoverAfter("SIGSTOP");
-    expect(tookMs).toBeLessThan(silentHolderMs + lockRetryMs + busyMs);
-    await former.signal("SIGCONT");
-    await tell("CONTINUED");
-    await eventually(async () => expect(await published()).toContain("CONTINUED"));
-    expect((await holder()).name).not.toBe(former.name);
+    expect(await quickestTakeover("SIGSTOP", 5_000)).toBeLessThanOrEqual(5_000);
   });
 
   test("idle for longer than a silent one may be: keeps its session", async () => {
