@@ -40,6 +40,8 @@ test.each([
   ["dlq list --limit 1e3", "--limit is a whole number"],
   ["dlq list --gateway shop:8080", "--gateway is an address"],
   ["dlq show", "DEAD_LETTER_ID is missing"],
+  ["dlq show ", "DEAD_LETTER_ID is empty"],
+  ["dlq replay-all --service=", "--service is empty"],
   ["dlq discard x", "--why is missing"],
   ["dlq skip x --why so", "--consumer is missing"],
   ["reconcile Orders!", "a service is named in small letters"],

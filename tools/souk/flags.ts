@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { readDataDir } from "../start/flags.ts";
 import { canaryCommands } from "./canary.ts";
-import { type Command, type Flag, type Report, WrongUse } from "./command.ts";
+import { type Command, type Flag, type Input, type Report, WrongUse } from "./command.ts";
 import { deadLetterCommands } from "./dead-letters.ts";
 import type { Desk, DeskOptions } from "./desk.ts";
 import { meshCommands } from "./mesh.ts";
@@ -44,6 +44,7 @@ export function readSoukFlags(args: readonly string[], env: Environment): SoukFl
   if (!command) return readWithoutCommand(args);
   const input = parse(command, args.slice(command.name.split(" ").length));
   if (input.values.help === true) return { help: helpFor(command) };
+  checkFlags(input.values);
   checkOperands(command, input.operands);
   const text = (name: string) => {
     const value = input.values[name];
@@ -93,9 +94,17 @@ function parse(command: Command, args: readonly string[]) {
   }
 }
 
+/** A script's variable that is not set must not make a command about one service one about all. */
+function checkFlags(values: Input["values"]): void {
+  for (const [name, value] of Object.entries(values))
+    if (value === "") throw new WrongUse(`--${name} is empty`);
+}
+
 function checkOperands({ name, operands }: Command, given: readonly string[]): void {
   const missing = operands.slice(given.length).find((operand) => !operand.startsWith("["));
   if (missing !== undefined) throw new WrongUse(`${name}: ${missing} is missing`);
+  const empty = operands[given.indexOf("")];
+  if (empty !== undefined) throw new WrongUse(`${name}: ${empty} is empty`);
   if (given.length > operands.length) throw new WrongUse(`${name}: what is "${given[operands.length]}"?`);
 }
 
