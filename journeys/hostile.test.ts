@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { delay } from "#kit/time/time.ts";
 import { givingBackInputs } from "./hostile/giving-back.ts";
 import { type HostileInput, tally } from "./hostile/input.ts";
+import { messageInputs, playMessage } from "./hostile/messages.ts";
 import { orderInputs } from "./hostile/orders.ts";
 import { pageInputs } from "./hostile/pages.ts";
 import { openRecords, type RecordReader, type Records, readMemory, readPids } from "./hostile/records.ts";
@@ -18,6 +20,19 @@ let pids: ReturnType<typeof readPids>;
 let memoryBefore: ReturnType<typeof readMemory>;
 
 const inputs = [...orderInputs, ...refundInputs, ...givingBackInputs, ...pageInputs, ...replayInputs];
+/** Somebody who means no harm reads all the while, this often. */
+const readEveryMs = 100;
+const reading = new AbortController();
+const readsAnswered: number[] = [];
+let neighbour: Promise<void>;
+
+/** Each read has to be answered; whoever is flooded by others would be refused, or wait. */
+async function readOn(): Promise<void> {
+  while (!reading.signal.aborted) {
+    readsAnswered.push((await shop().rest("GET", "/v1/products?page_size=1")).status);
+    await delay(readEveryMs, reading.signal).catch(() => {});
+  }
+}
 
 beforeAll(async () => {
   scene = await setScene(shop());
@@ -25,10 +40,25 @@ beforeAll(async () => {
   before = await records.readAtRest();
   pids = readPids(shop());
   memoryBefore = readMemory(shop());
+  neighbour = readOn();
 });
-afterAll(() => records?.close());
+afterAll(async () => {
+  reading.abort();
+  await neighbour;
+  await records?.close();
+});
 
-async function play({ attack, answers: expected }: HostileInput) {
+/** One row's failure is not to be found again in those behind it. */
+async function play(input: HostileInput) {
+  try {
+    await attackAndCheck(input);
+  } catch (error) {
+    before = await records.readAtRest();
+    throw error;
+  }
+}
+
+async function attackAndCheck({ attack, answers: expected }: HostileInput) {
   const { requests, effect } = await attack(scene);
   if (effect) before = await records.readAtRest();
   const answers = await Promise.all(
@@ -56,6 +86,18 @@ describe("what is hostile is answered as the table says, and changes nothing it 
   });
 });
 
+describe("a message that nobody of the shop made is set aside once, and what is sold meanwhile leaves the stock", () => {
+  test.each(messageInputs.map((input) => [input.name, input] as const))("71: %s", async (_name, input) => {
+    await playMessage(scene, input);
+    expect(readPids(shop())).toEqual(pids);
+  });
+});
+
+test("a neighbour who read all the while was answered each time", () => {
+  expect(readsAnswered.length).toBeGreaterThan(50);
+  expect(readsAnswered.filter((status) => status !== 200)).toEqual([]);
+});
+
 const maxGrowthBytes = 128 * 1024 * 1024;
 
 test("after all of it each process is the one that was there before, and none has grown much", () => {
@@ -71,4 +113,5 @@ test("every kind of hostile input has its rows", () => {
   expect([...new Set(inputs.map(({ number }) => number))].sort()).toEqual([
     44, 45, 46, 47, 48, 50, 51, 52, 53, 69, 70,
   ]);
+  expect(messageInputs.length).toBeGreaterThan(4);
 });

@@ -46,6 +46,24 @@ export const givingBackInputs: readonly HostileInput[] = [
       };
     },
   },
+  {
+    number: 51,
+    name: "cancelling what is cancelled, under another key, answers the order as it stands and pays nothing back",
+    answers: { "202": 1 },
+    attack: async ({ shop, buyer, goods }) => {
+      const { orderId } = await buy(shop, buyer, { goods, card: "pm_card_chargeDeclined" });
+      const before = await readOrder(shop, buyer, orderId);
+      return {
+        requests: [about(buyer, orderId, ":cancel")],
+        effect: async () => {
+          expect(await readOrder(shop, buyer, orderId)).toEqual(before);
+          expect(await shop.processorLedger(orderId)).not.toContainEqual(
+            expect.objectContaining({ kind: "refunded" }),
+          );
+        },
+      };
+    },
+  },
   refused(
     51,
     "cancelling after the parcel has left",

@@ -78,7 +78,23 @@ const sums: HostileInput[] = [
   ),
 ];
 
+/** An order like the buyer's own, whose customer was shown a total. */
+const orderingFor =
+  (currencyCode: string, differenceMinor = 0) =>
+  (scene: Scene) => {
+    const amountMinor = String(scene.totalMinor + differenceMinor);
+    return orderingWith({ expectedTotal: { currencyCode, amountMinor } })(scene);
+  };
+
 const currencies: HostileInput[] = [
+  refused(46, "a total shown in dollars", "422 CURRENCY_MISMATCH", orderingFor("USD")),
+  refused(46, "a total shown in a currency that is none", "422 CURRENCY_MISMATCH", orderingFor("XXX")),
+  refused(
+    46,
+    "a total shown in small letters",
+    "400 VALIDATION_FAILED expectedTotal.currencyCode",
+    orderingFor("eur"),
+  ),
   refused(46, "a product priced in dollars", "422 CURRENCY_MISMATCH", ({ buyer, foreign }) =>
     order(buyer, purchaseBody({ goods: foreign })),
   ),
@@ -104,8 +120,31 @@ const currencies: HostileInput[] = [
 
 const money = { currencyCode: "EUR", amountMinor: "1" };
 
-/** The shop says what things cost: a client that says so too is refused, whatever it says. */
+/** The shop says what things cost: a client may say what it was shown, and nothing else. */
 const pricesOfClients: HostileInput[] = [
+  refused(47, "a total one cent too low", "409 TOTAL_DIFFERS", orderingFor("EUR", -1)),
+  refused(47, "a total one cent too high", "409 TOTAL_DIFFERS", orderingFor("EUR", 1)),
+  refused(
+    47,
+    "a total below nothing",
+    "400 VALIDATION_FAILED expectedTotal.amountMinor",
+    orderingWith({ expectedTotal: { currencyCode: "EUR", amountMinor: "-1" } }),
+  ),
+  {
+    number: 47,
+    name: "the shop's own total is what is paid",
+    answers: { "202": 1 },
+    attack: (scene) => ({
+      requests: [orderingFor("EUR")(scene)],
+      effect: async (answers) => {
+        const [placed] = ordersOf(answers);
+        await readConfirmed(scene.shop, scene.buyer, placed?.orderId ?? "");
+        const ledger = await scene.shop.processorLedger(placed?.orderId ?? "");
+        const captured = ledger.filter(({ kind }) => kind === "captured");
+        expect(captured.map(({ amount }) => amount)).toEqual([scene.totalMinor]);
+      },
+    }),
+  },
   refused(47, "a total", "400 UNKNOWN_MEMBER total", orderingWith({ total: money })),
   refused(47, "a shipping fee", "400 UNKNOWN_MEMBER shippingFee", orderingWith({ shippingFee: money })),
   refused(

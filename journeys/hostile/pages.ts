@@ -17,6 +17,7 @@ const lists: List[] = [
   { path: "/v1/stock/{sku}/movements?", who: ({ shop }) => shop.staff.token },
   { path: "/v1/ops/orders/sagas?", who: ({ shop }) => shop.staff.token },
   { path: "/v1/ops/orders/dead-letters?", who: ({ shop }) => shop.staff.token },
+  { path: "/v1/ops/orders/parked-events?", who: ({ shop }) => shop.staff.token },
   { path: "/v1/ops/orders/findings?", who: ({ shop }) => shop.staff.token },
 ];
 

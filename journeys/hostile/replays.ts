@@ -2,6 +2,7 @@
 
 import { createHmac } from "node:crypto";
 import { expect } from "vitest";
+import { runSql } from "#kit/testing/tests/parts.ts";
 import type { Answer } from "../rest.ts";
 import { purchaseBody, type ShownOrder } from "../shop.ts";
 import { type HostileInput, type HostileRequest, order, refused } from "./input.ts";
@@ -170,10 +171,45 @@ const webhooks: HostileInput[] = [
       return { requests: Array.from({ length: 20 }, () => one) };
     },
   },
+  {
+    number: 70,
+    name: "a genuine webhook replayed ten minutes after it was signed",
+    answers: { "200": 1, [invalid]: 1 },
+    attack: (scene) => {
+      const body = succeeded(scene);
+      return { requests: [webhook(scene, body), webhook(scene, body, { agoSeconds: 600 })] };
+    },
+  },
   refused(70, "news that a captured payment was given up", "200", (scene) =>
     webhook(scene, succeeded(scene, { type: "payment_intent.canceled", status: "canceled" })),
   ),
 ];
 
+/** Comes last: for orders it is a day later from then on. */
+const dayLater: HostileInput = {
+  number: 69,
+  name: "a key that was used 25 hours ago, by 20 at once, is the same order and no second charge",
+  answers: { "202": 1, "202 replayed": 19 },
+  attack: async (scene) => {
+    const { shop, orderId, totalMinor } = scene;
+    await passADay(shop);
+    return {
+      requests: Array.from({ length: 20 }, () => again(scene)),
+      effect: async (answers) => {
+        expect(idsOf(answers)).toEqual(new Set([orderId]));
+        const captured = (await shop.processorLedger(orderId)).filter(({ kind }) => kind === "captured");
+        expect(captured.map(({ amount }) => amount)).toEqual([totalMinor]);
+      },
+    };
+  },
+};
+
+/** Answers are remembered for 24 hours, by the clock of the database that remembers them. */
+async function passADay({ processes }: Scene["shop"]) {
+  const { ownerUrl = "" } = processes.databases.orders ?? {};
+  await runSql(ownerUrl, `update kit.clock set offset_ms = offset_ms + ${25 * 60 * 60_000}`);
+  await runSql(ownerUrl, "delete from kit.idempotency where created_at < souk_now() - interval '24 hours'");
+}
+
 /** Rows 69 and 70. */
-export const replayInputs: readonly HostileInput[] = [...keys, ...tokens, ...webhooks];
+export const replayInputs: readonly HostileInput[] = [...keys, ...tokens, ...webhooks, dayLater];

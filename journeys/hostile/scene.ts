@@ -33,6 +33,8 @@ export interface Scene {
   readonly tokens: { readonly reading: string; readonly expired: string };
   /** The buyer's order. */
   readonly orderId: string;
+  /** What it costs, in cents. */
+  readonly totalMinor: number;
   readonly paymentId: string;
   /** The stranger's order whose parcel has left. */
   readonly sentOrderId: string;
@@ -62,7 +64,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
   ]);
   const placed = { key: crypto.randomUUID(), body: purchaseBody({ goods }) };
   const orderId = await place(shop, buyer, placed);
-  const { paymentId } = await readConfirmed(shop, buyer, orderId);
+  const { paymentId, total } = await readConfirmed(shop, buyer, orderId);
   await buy(shop, stranger, { goods });
   const { orderId: otherId } = await buy(shop, stranger, { goods, quantity: 3 });
   await shop.dispatch(otherId);
@@ -76,6 +78,7 @@ export async function setScene(shop: Shop): Promise<Scene> {
     placed,
     tokens: await makeTokens(shop, buyer),
     orderId,
+    totalMinor: Number(total.amountMinor),
     paymentId,
     sentOrderId: otherId,
     intent: await readIntent(shop, orderId),

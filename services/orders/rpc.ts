@@ -5,6 +5,7 @@ import type { Transaction } from "#kit/postgres/postgres.ts";
 import type { Call } from "#kit/rpc/call.ts";
 import { command, query, stream } from "#kit/service/handlers.ts";
 import type { CheckoutInput } from "./checkout-saga.ts";
+import { checkExpectedTotal } from "./expected-total.ts";
 import {
   fromWireAddress,
   fromWireLevel,
@@ -65,6 +66,7 @@ const placeOrder = (options: OrdersParts) =>
       const customerId = customerOf(call);
       const { lines } = request;
       const event = decideOrder({ orderId: newId("order"), customerId, lines, shippingAddress, ...prices });
+      checkExpectedTotal(event.total, request.expectedTotal);
       const key = call.idempotencyKey ?? "";
       const placed = await insertOrder(tx, event, key);
       if (!placed) return { order: await placedBefore(tx, event, key) };

@@ -55,6 +55,7 @@ export interface Wish {
   };
   readonly serviceLevel: ServiceLevel;
   readonly paymentMethod: string;
+  readonly expectedTotal?: { readonly currencyCode: string; readonly amountMinor: bigint };
 }
 
 /** Berlin. */

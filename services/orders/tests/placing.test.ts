@@ -204,6 +204,17 @@ describe("a refused order", () => {
     await refused(aWish(productId, { paymentMethod: "4242424242424242" }), violating("payment_method"));
   });
 
+  test("that costs something else than its customer was shown says what it costs", async () => {
+    const { productId } = await shop.sell({ amountMinor: 1_000n });
+    const showing = (amountMinor: bigint) =>
+      aWish(productId, { expectedTotal: { currencyCode: "EUR", amountMinor } });
+    const { total } = await place(aCustomer(service), aWish(productId));
+    const shown = total?.amountMinor ?? 0n;
+    expect((await place(aCustomer(service), showing(shown))).total).toEqual(total);
+    const metadata = { total_currency: "EUR", total_minor: String(shown) };
+    await refused(showing(shown - 1n), { reason: "TOTAL_DIFFERS", domain: "orders.souk", code: 9, metadata });
+  });
+
   test("whose total no payment can move is refused before anything is set aside, and names the field", async () => {
     const { productId } = await shop.sell({ amountMinor: 1_000_000_000_000n });
     const violations = [expect.objectContaining({ field: "lines" })];
