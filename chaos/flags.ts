@@ -23,6 +23,7 @@ export interface RunOptions {
 /** What the command line asks for. */
 export type Asked = { readonly run: RunOptions } | { readonly show: "help" | "planted" };
 
+/** The text of `--help`. */
 export const usage = `npm run chaos -- [options]
   --minutes N       how long the load lasts; 5
   --seed N          the same seed has the same faults; 1

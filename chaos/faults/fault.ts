@@ -36,6 +36,7 @@ export type Fault =
   /** A command that arrives after the one that undid it. */
   | { readonly kind: "late-command"; readonly service: "inventory" | "payments" | "shipping" };
 
+/** What a fault is called in schedules, reports and planted searches. */
 export type FaultKind = Fault["kind"];
 
 /** A fault and its moment, in milliseconds from the beginning of the load. */

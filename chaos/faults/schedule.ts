@@ -6,6 +6,7 @@ import { type FaultKind, faultKinds, type PlannedFault } from "./fault.ts";
 
 /** How faults are spread over a run. */
 export const variants = ["random", "swizzle", "rolling", "quiet"] as const;
+/** What kind of trouble a run is about; the README tells them apart. */
 export type Variant = (typeof variants)[number];
 
 /** What a schedule is made from. */

@@ -73,18 +73,21 @@ export interface PaymentRow {
   readonly refundedMinor: bigint;
 }
 
+/** A shipment as shipping knows it. */
 export interface ShipmentRow {
   readonly orderId: string;
   readonly status: string;
   readonly reference: string;
 }
 
+/** What inventory has of a SKU. */
 export interface StockRow {
   readonly sku: string;
   readonly onHand: number;
   readonly reserved: number;
 }
 
+/** A change of what inventory has. */
 export interface MovementRow {
   readonly sku: string;
   readonly quantity: number;
@@ -112,12 +115,14 @@ export interface Sighting extends StreamEvent {
   readonly deliveries: number;
 }
 
+/** An event that a consumer says it has applied. */
 export interface InboxRow {
   readonly service: string;
   readonly consumer: string;
   readonly eventId: string;
 }
 
+/** A saga as its service recorded it. */
 export interface SagaRow {
   readonly service: string;
   readonly sagaId: string;

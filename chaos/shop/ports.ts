@@ -9,6 +9,7 @@ export const SHOP_SERVICES = ["gateway", ...SERVICE_NAMES] as const;
 export const DATABASE_NAMES = [...SERVICE_NAMES, WITNESS] as const;
 /** Everything of which two replicas run. */
 export const REPLICATED = [...SHOP_SERVICES, WITNESS] as const;
+/** The numbers of the two replicas. */
 export const REPLICAS = [1, 2] as const;
 
 /** The link over which the card processor tells the gateway what has happened. */

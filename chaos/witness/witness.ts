@@ -14,7 +14,7 @@ import { statement } from "#kit/postgres/postgres.ts";
 import { defineService } from "#kit/service/service.ts";
 
 /** The contracts whose events the witness hears. */
-export const witnessedFiles: readonly DescFile[] = [
+const witnessedFiles: readonly DescFile[] = [
   file_souk_catalog_v1_events,
   file_souk_inventory_v1_events,
   file_souk_orders_v1_events,

@@ -185,7 +185,7 @@ export async function fetchTestToken(
 }
 
 /** Whoever a test's calls come from where nobody is named. */
-export const testCustomer = "user_01hzy3v8q0e9wb0c1a2d3f4g5h";
+const testCustomer = "user_01hzy3v8q0e9wb0c1a2d3f4g5h";
 
 const pauseMs = 20;
 

@@ -103,7 +103,7 @@ export class WebhookSender {
 }
 
 /** The `Stripe-Signature` header of a payload: HMAC-SHA256 over time and payload, so that neither can be changed. */
-export function signatureOf(payload: string, secret: string, seconds: number): string {
+function signatureOf(payload: string, secret: string, seconds: number): string {
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${payload}`).digest("hex")}`;
 }
 

@@ -39,7 +39,7 @@ export type QuoteRequest = { destination: Pick<Destination, "country" | "postal_
 type Fields = Record<string, unknown>;
 
 /** Parses a JSON object; throws a 400 problem for anything else. */
-export function parseBody(body: string): Fields {
+function parseBody(body: string): Fields {
   try {
     return readObject(JSON.parse(body), "");
   } catch {

@@ -6,9 +6,9 @@ import { describeApi } from "./api-document.ts";
 import { describeEvents } from "./event-document.ts";
 
 /** Where the OpenAPI document, the page that shows it, and the AsyncAPI document are. */
-export const apiDocumentPath = "/openapi.json";
-export const eventDocumentPath = "/asyncapi.json";
-export const referencePath = "/docs";
+const apiDocumentPath = "/openapi.json";
+const eventDocumentPath = "/asyncapi.json";
+const referencePath = "/docs";
 
 /** Everything of the page comes from here, nothing in it runs that is no file, and nobody frames it. */
 const pageHeaders = {

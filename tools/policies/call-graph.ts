@@ -36,7 +36,7 @@ export async function readCalls(path: string): Promise<DeclaredCalls> {
 }
 
 /** The services that answer a method: its area's, or each of them where all answer about themselves. */
-export function calleesOf(method: DescMethod): readonly string[] {
+function calleesOf(method: DescMethod): readonly string[] {
   const area = method.parent.file.proto.package.split(".")[1] ?? "";
   if (area === "ops") return SERVICE_NAMES;
   if (SERVICE_NAMES.some((name) => name === area)) return [area];

@@ -121,7 +121,7 @@ const drawFlags = (flags: Readonly<Record<string, Flag>>) =>
     .join("\n");
 
 /** The text of a command's `--help`. */
-export function helpFor(command: Command): string {
+function helpFor(command: Command): string {
   return `${usageOf(command)}\n\n${command.summary}\n\n${drawFlags({ ...command.flags, ...sharedFlags })}`;
 }
 

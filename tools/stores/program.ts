@@ -21,7 +21,7 @@ export type Surroundings = {
 };
 
 /** The folders of the path (and those of servers), and the installers this system has. */
-export function theseSurroundings(): Surroundings {
+function theseSurroundings(): Surroundings {
   const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   return { folders: [...folders, ...MORE_FOLDERS], installers: installersOf(process.platform) };
 }
@@ -65,7 +65,7 @@ async function install(
 }
 
 /** Throws where a version is older than what is needed, naming the program, its version and its place. */
-export function acceptVersion(
+function acceptVersion(
   requirement: Requirement,
   program: { path: string; version: string },
 ): { path: string; version: string } {

@@ -20,7 +20,7 @@ export const REDIS_SERVER: Requirement = {
 };
 
 /** Finds `redis-server`, or installs it; throws where it is too old or cannot be had. */
-export function findRedisServer(log: (line: string) => void): Promise<Program> {
+function findRedisServer(log: (line: string) => void): Promise<Program> {
   return findProgram(REDIS_SERVER, log);
 }
 

@@ -11,7 +11,7 @@ import { apiKey, type CardProcessorSandbox, startCardProcessor } from "./sandbox
 export const webhookSecret = "whsec_payments_test";
 
 /** How long the service of these tests waits for the processor. */
-export const processorTimeoutMs = 600;
+const processorTimeoutMs = 600;
 
 /** Payments with a card processor of its own. */
 export interface Harness {

@@ -28,7 +28,7 @@ export interface Harness {
 }
 
 /** The variables shipping needs beside those of every service. */
-export const shippingEnvironment = (carrierUrl: string): Record<string, string> => ({
+const shippingEnvironment = (carrierUrl: string): Record<string, string> => ({
   CARRIER_URL: carrierUrl,
   CARRIER_KEY: carrierKey,
   CARRIER_TIMEOUT_MS: String(carrierTimeoutMs),
