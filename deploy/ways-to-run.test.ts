@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { Environment } from "#kit/config/config.ts";
 import { SERVICE_NAMES } from "../tools/start/service-names.ts";
+import { FIELD_MANAGER } from "./canary/objects.ts";
 
 // Tiltfile, skaffold.yaml, compose.yaml and the workflows name what deploy/ runs: each by itself, so each can forget something.
 const root = resolve(import.meta.dirname, "..");
@@ -203,6 +204,12 @@ describe("deploy/versions.yaml", () => {
   test("is the only place that says so: no workflow pipes an installer into a shell or names a version of its own", () => {
     for (const path of workflows) expect(read(path)).not.toMatch(/\| *(ba)?sh\b|go (install|run) \S+@v/);
   });
+});
+
+test("whoever applies from Git is told whose fields are to be left alone", () => {
+  const page = read("deploy/README.md");
+  const named = Array.from(page.matchAll(/managedFieldsManagers: \[(.*?)\]/g), ([, manager]) => manager);
+  expect(named).toEqual([FIELD_MANAGER, FIELD_MANAGER]);
 });
 
 test("the workflows run scripts that package.json has", () => {
