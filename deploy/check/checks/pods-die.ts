@@ -26,7 +26,7 @@ const LAST_WORDS = 2_000;
 interface Death {
   readonly namespace: string;
   readonly selector: string;
-  /** Without grace the process gets SIGKILL. */
+  /** Without grace a process has the second that the kubelet leaves it, and then gets SIGKILL. */
   readonly graceful: boolean;
 }
 
@@ -131,7 +131,7 @@ async function killPods(durationMs: number): Promise<string[]> {
       "--wait=false",
       ...how,
     ]);
-    died.push(`${selector.split("=")[1]}${graceful ? "" : " (SIGKILL)"}`);
+    died.push(`${selector.split("=")[1]}${graceful ? "" : " (no grace)"}`);
     await delay(betweenMs);
   }
   return died;
