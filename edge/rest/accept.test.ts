@@ -19,6 +19,8 @@ test.each([
   ["text/event-stream, application/json", "text/event-stream"],
   ["application/json;q=0.5, text/event-stream;q=0.9", "text/event-stream"],
   ["application/json;q=0, */*;q=0.1", "application/x-ndjson"],
+  ["text/event-stream;q=0", "application/x-ndjson"],
+  ["text/event-stream;q=0, application/json;q=0.0, */*", "application/x-ndjson"],
   ["*/*;q=0.9, application/x-ndjson;q=0", "text/event-stream"],
   ["application/json;q=nonsense, text/event-stream;q=0.1", "text/event-stream"],
 ])("Accept '%s' prefers %s", (accept, type) => {

@@ -9,7 +9,7 @@ export function preferredType(accept: string | undefined, offers: readonly strin
   let best = { type: offers[0] ?? "", quality: 0, exactness: 0, position: 0 };
   for (const type of offers) {
     const match = matchOf(type, ranges);
-    if (match !== undefined && outranks(match, best)) best = { type, ...match };
+    if (match !== undefined && match.quality > 0 && outranks(match, best)) best = { type, ...match };
   }
   return best.type;
 }
