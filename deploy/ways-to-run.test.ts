@@ -221,3 +221,14 @@ test("the workflows run scripts that package.json has", () => {
   expect(names.length).toBeGreaterThan(5);
   expect(names.filter((name) => !(name in scripts))).toEqual([]);
 });
+
+test("the documented grpcurl gets its identity beside its arguments, not in their place", () => {
+  const command = /kubectl -n souk run (\w+) [\s\S]*?-- -plaintext/.exec(read("deploy/README.md"));
+  const { spec } = JSON.parse(read("deploy/components/debug/run.json")) as {
+    spec: { serviceAccountName: string; containers: { name: string }[] };
+  };
+  // Merged by name: the container is the one that kubectl run makes, which is named as its pod.
+  expect(command?.[0]).toContain("--override-type=strategic");
+  expect(spec.containers.map(({ name }) => name)).toEqual([command?.[1]]);
+  expect(spec.serviceAccountName).toBe("debug");
+});
