@@ -255,6 +255,20 @@ describe("cancelling a confirmed order", () => {
     expect(end).toMatchObject({ status: "parked", failure: undefined });
   });
 
+  test("waits for an operator where payments refuses for another reason, whatever is left", async () => {
+    const otherwise = serviceError(
+      PaymentsReasonSchema,
+      PaymentsReason.PAYMENT_NOT_CAPTURED,
+      "Never taken.",
+      {
+        metadata: { left_minor: "0" },
+      },
+    );
+    const { commands, end } = await run(define, cancelInput, { failures: { refundPayment: [otherwise] } });
+    expect(commands).toEqual(["cancelShipment", "refundPayment"]);
+    expect(end).toMatchObject({ status: "parked", failure: undefined });
+  });
+
   test("of which nothing is left to restock touches no stock", async () => {
     const { commands } = await run(define, { ...cancelInput, lines: [] });
     expect(commands).toEqual(["cancelShipment", "refundPayment"]);

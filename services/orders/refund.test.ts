@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { toCancelInput } from "./cancel-saga.ts";
 import { finishCancellation, keptLines, refuseCancellation, requestCancellation } from "./cancellation.ts";
 import { confirmOrder, evolve, type Order, type OrderEvent, placeOrder, refundedOf } from "./order.ts";
 import {
@@ -10,6 +11,7 @@ import {
   piecesIn,
   refuseRefund,
 } from "./refund.ts";
+import { toPaidBack, toReturnInput } from "./refund-sagas.ts";
 
 const euros = (amountMinor: bigint) => ({ currencyCode: "EUR", amountMinor });
 const teapot = { productId: "product_teapot", sku: "TEA-1", name: "Teapot", price: euros(1_999n) };
@@ -300,5 +302,31 @@ describe("cancelling", () => {
   ])("does not end %s", (_when, order) => {
     expect(() => finishCancellation(order)).toThrow(refusedFor("ORDER_ALREADY_ENDED"));
     expect(() => refuseCancellation(order, "LATE")).toThrow(refusedFor("ORDER_ALREADY_ENDED"));
+  });
+});
+
+describe("a saga begins with", () => {
+  const pieces = (quantities: Readonly<Record<string, number>>) =>
+    Object.entries(quantities).map(([sku, quantity]) => ({ sku, quantity }));
+
+  test("all that is kept of a cancelled order, and the key under which checkout booked its parcel", () => {
+    const order = done(confirmed, returning(confirmed, { product_mug: 2 }));
+    expect(toCancelInput(order, "saga_0")).toEqual({
+      paymentId: "payment_1",
+      reservationId: "reservation_1",
+      lines: pieces({ "TEA-1": 2, "MUG-1": 1 }),
+      bookKey: "saga_0:book",
+    });
+  });
+
+  test.each([
+    ["the pieces of a return that can be sold again", false, pieces({ "MUG-1": 2 })],
+    ["no pieces of a return that nobody can sell", true, []],
+  ])("%s, and its money to the cent", (_, unsellable, lines) => {
+    const { refund } = returning(confirmed, { product_mug: 2 }, unsellable);
+    const amount = { currencyCode: "EUR", amountMinor: "1700" };
+    const money = { paymentId: "payment_1", refundId: refund.refundId, amount };
+    expect(toReturnInput(confirmed, refund)).toEqual({ ...money, reservationId: "reservation_1", lines });
+    expect(toPaidBack(confirmed, refund)).toEqual(money);
   });
 });
