@@ -50,9 +50,11 @@ export function openModelDatabase(world: World, process: Process, store: ModelSt
     for (const callback of callbacks) callback();
     return answer;
   };
+  const query = (what: Statement, values: readonly unknown[] = []) =>
+    world.effect(process, async () => [...runStatement(store, what, values, new Journal())]);
   const database = {
-    query: (what: Statement, values: readonly unknown[] = []) =>
-      world.effect(process, async () => [...runStatement(store, what, values, new Journal())]),
+    query,
+    queryEach: <Item>(bulk: BulkStatement<Item>, item: Item) => query(bulk, valuesOfOne(bulk, item)),
     transaction: <T>(work: (tx: Transaction) => Promise<T>) => run(false, work),
     // Works that share a transaction in production run one after another here: what one statement does, the next one sees.
     sharedTransaction: <T>(_key: string, work: (tx: Transaction) => Promise<T>) => run(true, work),
@@ -92,10 +94,7 @@ class ModelTransaction implements Transaction {
 
   /** Items that travel as one statement in production are asked for one by one here. */
   async queryEach<Row extends object, Item>(bulk: BulkStatement<Item>, item: Item): Promise<Row[]> {
-    return await this.query<Row>(
-      bulk,
-      bulk.columns.map((column) => column(item)),
-    );
+    return await this.query<Row>(bulk, valuesOfOne(bulk, item));
   }
 
   beforeCommit(build: () => Deferred | undefined) {
@@ -125,6 +124,9 @@ class ModelTransaction implements Transaction {
     }
   }
 }
+
+const valuesOfOne = <Item>({ columns }: BulkStatement<Item>, item: Item) =>
+  columns.map((column) => column(item));
 
 function runStatement({ models }: ModelStore, what: Statement, values: readonly unknown[], journal: Journal) {
   const model = models[what.name];

@@ -1,4 +1,5 @@
 // What inventory's statements do. Each follows the SQL of its name in services/inventory/.
+import { reservationLifetimeMs } from "../../../services/inventory/reservation.ts";
 import type { Journal, StatementModels } from "../model-database.ts";
 
 /** Pieces of one SKU. */
@@ -103,6 +104,14 @@ export function inventoryStatements(tables: InventoryTables, nowMs: () => number
       const held = { status: "held" as const, version: 1n, expiresAt };
       return reserve(tables, { orderId, reservationId, skus, quantities, ...held }, journal);
     },
+    "inventory-reserve-together": ([orderId, reservationId, skus, quantities], journal) => {
+      const expiresAt = new Date(nowMs() + reservationLifetimeMs);
+      const lines = { skus: wordsOf(skus), quantities: wordsOf(quantities).map(Number) };
+      const held = { orderId, reservationId, ...lines, status: "held" as const, version: 1n, expiresAt };
+      const rows = reserve(tables, held, journal);
+      // What one statement cannot do for all it does for none.
+      return rows.some(({ short_sku }) => short_sku !== null) ? [] : rows;
+    },
     "inventory-insert-release-ahead": ([orderId, reservationId], journal) => {
       if (tables.reservations.has(orderId)) return [];
       const ended = { status: "released" as const, version: 1n, expiresAt: new Date(nowMs()) };
@@ -131,6 +140,8 @@ export function inventoryStatements(tables: InventoryTables, nowMs: () => number
       commit(tables, orderIds, reservationIds, journal),
   };
 }
+
+const wordsOf = (text: string) => text.split(" ");
 
 function reserve(tables: InventoryTables, wanted: ReservationRow, journal: Journal) {
   const lines = linesOf(wanted);

@@ -66,7 +66,7 @@ export function paymentStatements(tables: PaymentTables, now: () => Date): State
       journal.put(tables.booked, row.payment_id, (tables.booked.get(row.payment_id) ?? 0) + 1);
       return put(tables, journal, { ...moved(row, reference), status: "CAPTURED" });
     },
-    "read-payment": ([paymentId]) => find(paymentId),
+    "read-payments": ([paymentId]) => find(paymentId),
     "lock-payment": ([paymentId]) => find(paymentId),
     "read-payment-by-key": ([key]) =>
       [...payments.values()].filter((row) => row.authorize_key === key && asked(row)),
